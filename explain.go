@@ -1,0 +1,254 @@
+package smtpretry
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// An Explanation says what a [Limiter] makes of one host at one moment.
+type Explanation struct {
+	Host    string   // as asked for
+	Key     string   // what the limiter counts it under; shared by the MX hosts of a known provider
+	Limit   Limit    // in force
+	Origins []Origin // where each part of Limit comes from, in the order of its fields
+
+	// Binding is the limit that keeps a message for one recipient from
+	// starting now: "rate", "recipients", "quota", "recipient-quota",
+	// "connections", "new-connections" or "cool-down"; empty if it may start.
+	Binding string
+	Until   time.Time // when it may start at the earliest; zero if that is not known, or now
+	Why     string    // for a cool-down: what the server said
+
+	Waiting int     // messages in the line
+	Open    int     // connections, those being opened or closed included
+	Idle    int     // connections kept for the next message
+	Tokens  float64 // messages that Rate and Burst let start at once; 0 if Limit.Rate is
+}
+
+// Where a part of a limit can come from.
+const (
+	OriginSet     = "set by SetLimit"
+	OriginDefault = "the limiter's default"
+	OriginKnown   = "known for " // and a provider's name
+)
+
+// An Origin says where one part of a limit comes from.
+type Origin struct {
+	Field  string // of Limit
+	Value  string // as text, such as "30 per 1m"
+	From   string // OriginSet, OriginDefault, or OriginKnown and the provider
+	Source string // where the provider, or someone else, published it; empty unless known
+}
+
+// String explains it in a few short lines of plain English, with times in UTC.
+func (e Explanation) String() string {
+	var b strings.Builder
+	b.WriteString(e.Host)
+	if e.Key != e.Host {
+		fmt.Fprintf(&b, " (counted as %s)", e.Key)
+	}
+	b.WriteString(": ")
+	switch {
+	case e.Binding == "":
+		b.WriteString("a message may start now.\n")
+	case e.Until.IsZero():
+		fmt.Fprintf(&b, "a message has to wait, the limit that binds is %s.\n", e.Binding)
+	default:
+		fmt.Fprintf(&b, "a message has to wait until %s, the limit that binds is %s.\n",
+			e.Until.UTC().Format("2006-01-02 15:04:05.000 MST"), e.Binding)
+	}
+	if e.Why != "" {
+		fmt.Fprintf(&b, "Reason: %s.\n", e.Why)
+	}
+	fmt.Fprintf(&b, "Waiting: %d. Connections: %d open, %d of them idle.", e.Waiting, e.Open, e.Idle)
+	if e.Limit.Rate > 0 {
+		fmt.Fprintf(&b, " Tokens: %.1f.", e.Tokens)
+	}
+	b.WriteByte('\n')
+	if len(e.Origins) == 0 {
+		b.WriteString("No limit is set, and none is known for this host.\n")
+	}
+	for _, o := range e.Origins {
+		fmt.Fprintf(&b, "%s %s: %s", o.Field, o.Value, o.From)
+		if o.Source != "" {
+			fmt.Fprintf(&b, " (%s)", o.Source)
+		}
+		b.WriteString(".\n")
+	}
+	return b.String()
+}
+
+// Explain says which limits host has, where they come from, and which of them
+// keeps a message from starting now.
+func (l *Limiter) Explain(host string) Explanation {
+	l.init()
+	key, provider := hostKey(host)
+	s := l.shard(key)
+	s.mu.Lock()
+	h := s.live[key]
+	if h == nil {
+		// A host for this look only, from what is remembered.
+		h = l.newHost(s, key, provider)
+		s.mu.Unlock()
+	} else {
+		s.mu.Unlock()
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	e := h.explain(l.now())
+	e.Host = host
+	return e
+}
+
+func (h *host) explain(now int64) Explanation {
+	e := Explanation{
+		Key:     h.key,
+		Limit:   h.limit.clone(),
+		Origins: h.origins,
+		Waiting: h.waiting,
+		Open:    h.state.open,
+		Tokens:  h.state.msgs.tokens(h.bounds.msgs, now),
+	}
+	for l := h.idle.oldest; l != nil; l = l.next {
+		e.Idle++
+	}
+	at, by := h.state.ready(&h.bounds, 1, now)
+	if by == "" && e.Idle == 0 {
+		at, by = h.state.readyToDial(&h.bounds, now)
+	}
+	if by == "" {
+		at, by = h.ahead(now)
+	}
+	e.Binding = by
+	if by != "" && at < never {
+		e.Until = h.limiter.time(at)
+	}
+	if by == bindCoolDown {
+		e.Why = h.state.pause.String()
+		if h.state.pause.until <= now {
+			e.Why = h.state.dialPause.String() + ", to a further connection"
+		}
+	}
+	return e
+}
+
+// String says what the pause answers to.
+func (c coolDown) String() string {
+	what := "a failure"
+	if c.code > 0 {
+		what = "a " + strconv.Itoa(c.code) + " reply"
+	}
+	text := fmt.Sprintf("%s, cause %s", what, c.cause)
+	if c.row > 1 {
+		text += fmt.Sprintf(", pause number %d in a row", c.row)
+	}
+	return text
+}
+
+// effective returns the limit in force for key and where each part of it
+// comes from.
+func (l *Limiter) effective(s *shard, key string, p *provider) (Limit, []Origin) {
+	if own, ok := s.set[key]; ok {
+		return own, origins(own, func(string) (string, string) { return OriginSet, "" })
+	}
+	if p == nil {
+		return l.def, origins(l.def, func(string) (string, string) { return OriginDefault, "" })
+	}
+	lim, published := stricter(l.def, p.limit)
+	return lim, origins(lim, func(part string) (string, string) {
+		if !published[part] {
+			return OriginDefault, ""
+		}
+		field, _, _ := strings.Cut(part, " ")
+		return OriginKnown + p.name, p.sources[field]
+	})
+}
+
+// stricter returns, part by part, the stricter of two limits, and which parts
+// of it are the second's. A part is a field, or the field and one quota of it.
+func stricter(own, other Limit) (lim Limit, others map[string]bool) {
+	lim = own.clone()
+	others = make(map[string]bool)
+	rate := func(field string, to *Rate, r Rate) {
+		if r > 0 && (*to == 0 || r < *to) {
+			*to, others[field] = r, true
+		}
+	}
+	count := func(field string, to *int, n int) {
+		if n > 0 && (*to == 0 || n < *to) {
+			*to, others[field] = n, true
+		}
+	}
+	quotas := func(field string, to *[]Quota, add []Quota) {
+		for _, q := range add {
+			same := -1
+			for i, have := range *to {
+				if have.Per == q.Per {
+					same = i
+				}
+			}
+			switch {
+			case same < 0:
+				*to = append(*to, q)
+			case q.N < (*to)[same].N:
+				(*to)[same] = q
+			default:
+				continue
+			}
+			others[field+" "+q.String()] = true
+		}
+	}
+	if other.Rate > 0 || other.Recipients > 0 {
+		// A burst is part of the rate it belongs to, and 0 is 1.
+		if own.Rate > 0 || own.Recipients > 0 {
+			lim.Burst = max(lim.Burst, 1)
+		}
+		count("Burst", &lim.Burst, max(other.Burst, 1))
+	}
+	rate("Rate", &lim.Rate, other.Rate)
+	rate("Recipients", &lim.Recipients, other.Recipients)
+	quotas("Quotas", &lim.Quotas, other.Quotas)
+	quotas("RecipientQuotas", &lim.RecipientQuotas, other.RecipientQuotas)
+	rate("NewConns", &lim.NewConns, other.NewConns)
+	count("MaxConns", &lim.MaxConns, other.MaxConns)
+	count("PerConn", &lim.PerConn, other.PerConn)
+	count("PerMessage", &lim.PerMessage, other.PerMessage)
+	return lim, others
+}
+
+// origins lists what lim sets, asking from for the origin of each part.
+func origins(lim Limit, from func(part string) (from, source string)) []Origin {
+	var list []Origin
+	add := func(field, value, part string) {
+		o := Origin{Field: field, Value: value}
+		o.From, o.Source = from(part)
+		list = append(list, o)
+	}
+	rate := func(field string, r Rate) {
+		if r > 0 {
+			add(field, r.String(), field)
+		}
+	}
+	count := func(field string, n int) {
+		if n > 0 {
+			add(field, strconv.Itoa(n), field)
+		}
+	}
+	quotas := func(field string, list []Quota) {
+		for _, q := range list {
+			add(field, q.String(), field+" "+q.String())
+		}
+	}
+	rate("Rate", lim.Rate)
+	count("Burst", lim.Burst)
+	rate("Recipients", lim.Recipients)
+	quotas("Quotas", lim.Quotas)
+	quotas("RecipientQuotas", lim.RecipientQuotas)
+	rate("NewConns", lim.NewConns)
+	count("MaxConns", lim.MaxConns)
+	count("PerConn", lim.PerConn)
+	count("PerMessage", lim.PerMessage)
+	return list
+}

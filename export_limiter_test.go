@@ -1,0 +1,124 @@
+package smtpretry
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// What tests outside the package need of the limiter's inside.
+
+type (
+	Pool   = pool
+	Permit = permit
+)
+
+var (
+	HostKey = func(host string) string { key, _ := hostKey(host); return key }
+)
+
+const IdleMax = idleMax
+
+func (l *Limiter) Join(host string, max int) *Pool { return l.join(host, max) }
+
+func (p *pool) Limit() Limit { return p.limit() }
+
+func (p *pool) Acquire(ctx context.Context, since time.Time, rcpts int, waiting func(Wait)) (*Permit, error) {
+	return p.acquire(ctx, since, rcpts, waiting)
+}
+
+func (p *pool) Observe(v Verdict) { p.observe(v, time.Now(), time.Time{}) }
+
+// Paused reports whether the host pauses, whatever else binds for longer.
+func (p *pool) Paused() bool {
+	p.host.mu.Lock()
+	defer p.host.mu.Unlock()
+	return p.host.state.pause.until > p.host.limiter.now()
+}
+
+func (p *pool) Close() (idle []io.Closer) {
+	for _, c := range p.close() {
+		idle = append(idle, closer{c})
+	}
+	return idle
+}
+
+type closer struct{ lastClose }
+
+func (c closer) Close() error { return c.end(io.Closer.Close) }
+
+func (g *permit) Conn() io.Closer        { return g.conn }
+func (g *permit) Started()               { g.started() }
+func (g *permit) Counted()               { g.counted() }
+func (g *permit) Release(conn io.Closer) { g.release(conn) }
+
+// MaxRecipients returns what a tooManyRecipientsError allows, or 0.
+func MaxRecipients(err error) int {
+	if e, ok := err.(*tooManyRecipientsError); ok {
+		return e.max
+	}
+	return 0
+}
+
+// Hosts returns how many hosts are held live, and how many at rest.
+func (l *Limiter) Hosts() (live, rest int) {
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		live += len(s.live)
+		rest += len(s.rest)
+		s.mu.Unlock()
+	}
+	return live, rest
+}
+
+// Published lists what is applied for each provider of providers.json.
+func Published() map[string][]string {
+	all := make(map[string][]string)
+	for _, p := range published().all {
+		all[p.name] = nil
+		for _, o := range origins(p.limit, func(string) (string, string) { return "", "" }) {
+			all[p.name] = append(all[p.name], o.Field+" "+o.Value)
+		}
+	}
+	return all
+}
+
+// A Core is one host's state under a limit, without locks, waiters and clock.
+type Core struct {
+	state  hostState
+	bounds bounds
+}
+
+func NewCore(lim Limit) *Core {
+	c := &Core{bounds: newBounds(lim)}
+	c.state.carry(&bounds{}, &c.bounds, 0)
+	return c
+}
+
+func (c *Core) SetLimit(lim Limit, now int64) {
+	to := newBounds(lim)
+	c.state.carry(&c.bounds, &to, now)
+	c.bounds = to
+}
+
+func (c *Core) Ready(rcpts int, now int64) (int64, string) {
+	return c.state.ready(&c.bounds, rcpts, now)
+}
+
+func (c *Core) Hold(rcpts int)              { c.state.hold(rcpts) }
+func (c *Core) LetGo(rcpts int)             { c.state.letGo(rcpts) }
+func (c *Core) Charge(rcpts int, now int64) { c.state.charge(&c.bounds, rcpts, now) }
+
+// Stamps returns how many entries the quotas keep.
+func (c *Core) Stamps() (n int) {
+	for _, l := range c.state.quotas {
+		n += len(l.stamps)
+	}
+	return n
+}
+
+const (
+	Never   = never
+	OnEvent = onEvent
+)

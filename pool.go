@@ -1,0 +1,336 @@
+package smtpretry
+
+import (
+	"io"
+	"time"
+)
+
+// A pool is one client's connections to one host. Its methods are safe for
+// concurrent use; its fields are guarded by the host's mutex.
+type pool struct {
+	host    *host
+	max     int
+	open    int     // connections, idle ones and those being closed included
+	idle    []*link // the last used at the end
+	waiters line[*waiter]
+	line    *line[*pool] // of the host's, that it stands in; nil: none
+	place   int          // in it
+	closed  bool
+	spare   []permit
+}
+
+func (p *pool) before(q *pool) bool { return p.waiters[0].before(q.waiters[0]) }
+func (p *pool) setPlace(i int)      { p.place = i } //nolint:unused // line calls it
+
+// A link is one connection, from the permission to open it to its end.
+type link struct {
+	pool       *pool
+	conn       io.Closer // while it is idle
+	since      int64     // when it became idle
+	proven     bool      // has come as far as MAIL: the host took it
+	adopted    bool      // cannot be replaced: is never closed for being idle or in the way
+	prev, next *link     // in the host's list of idle connections
+}
+
+// A permit allows one message to start, over one connection.
+type permit struct {
+	conn io.Closer // the idle connection to use; nil: open one
+
+	link      *link
+	rcpts     int
+	stage     permitStage
+	dialling  bool      // holds a token for a new connection
+	evicted   io.Closer // has to be closed first: the new connection gets its slot
+	startedAt int64
+}
+
+// A permitStage says what became of a permit so far.
+type permitStage uint8
+
+const (
+	permitHeld    permitStage = iota // the message has not been offered
+	permitStarted                    // MAIL has gone out, not charged yet
+	permitCharged                    // MAIL has gone out and is charged
+	permitEnded                      // released
+)
+
+// limit returns the limit in force, with PerMessage lowered to what the
+// quotas let through at once. Its slices must not be changed.
+func (p *pool) limit() Limit {
+	p.host.mu.Lock()
+	lim := p.host.limit
+	p.host.mu.Unlock()
+	for _, q := range lim.RecipientQuotas {
+		if lim.PerMessage == 0 || q.N < lim.PerMessage {
+			lim.PerMessage = q.N
+		}
+	}
+	return lim
+}
+
+// adopt takes over a connection that exists, as an idle one. If it is the
+// only one there will ever be, it stays until close.
+func (p *pool) adopt(conn io.Closer, only bool) {
+	h := p.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p.open++
+	h.state.open++
+	h.keep(&link{pool: p, adopted: only}, conn, h.limiter.now())
+	h.dispatch(h.limiter.now())
+}
+
+// newPermit returns a fresh permit. They are made in small batches and not
+// used again: a late second release must not end another message's permit.
+func (p *pool) newPermit() *permit {
+	if len(p.spare) == 0 {
+		p.spare = make([]permit, 16)
+	}
+	g := &p.spare[0]
+	p.spare = p.spare[1:]
+	return g
+}
+
+// ready does what is left before g can be used. A new connection is charged
+// at the end of it, when whoever holds g is about to open it.
+func (g *permit) ready() *permit {
+	if !g.dialling {
+		return g
+	}
+	g.makeRoom()
+	h := g.link.pool.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.limiter.now()
+	g.dialling = false
+	h.state.dials = h.state.dials.charge(h.bounds.dials, 1, now)
+	if h.waiting > 0 {
+		h.dispatch(now)
+	}
+	return g
+}
+
+// makeRoom closes the connection whose slot g was given.
+func (g *permit) makeRoom() {
+	if g.evicted != nil {
+		_ = g.evicted.Close() // it was idle: no message is under way on it
+		g.evicted = nil
+	}
+}
+
+// started is called right before MAIL is written.
+func (g *permit) started() {
+	h := g.link.pool.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if g.stage != permitHeld {
+		return
+	}
+	g.stage = permitStarted
+	g.startedAt = h.limiter.now()
+	h.prove(g.link)
+	if h.mailTrip >= h.bounds.grace {
+		h.charge(g, g.startedAt)
+	}
+}
+
+// prove notes that the host has taken a connection. When it takes more than
+// when it last refused one, that no longer counts.
+func (h *host) prove(l *link) {
+	if l.proven {
+		return
+	}
+	l.proven = true
+	if h.proven++; h.proven > h.state.refused {
+		h.state.dialPause.row = 0
+	}
+}
+
+// works says whether the host serves other connections, so that one refused
+// was one too many.
+func (p *pool) works() bool {
+	p.host.mu.Lock()
+	defer p.host.mu.Unlock()
+	return p.host.proven > 0
+}
+
+// counted is called when the reply to MAIL has been read.
+func (g *permit) counted() {
+	h := g.link.pool.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if g.stage != permitStarted && g.stage != permitCharged {
+		return
+	}
+	now := h.limiter.now()
+	h.mailTrip = now - g.startedAt
+	if g.stage == permitStarted {
+		h.charge(g, now)
+	}
+}
+
+// charge counts g's message, after which others may know when to go.
+func (h *host) charge(g *permit, now int64) {
+	g.stage = permitCharged
+	h.state.charge(&h.bounds, g.rcpts, now)
+	if h.waiting > 0 {
+		h.dispatch(now)
+	}
+}
+
+// release ends the permit; a second call does nothing. If conn is not nil it
+// is kept as an idle connection, or closed if there is no place for it. If
+// the message was never started, its share of the limits is handed back; a
+// connection that was opened stays counted, as the server has seen it.
+func (g *permit) release(conn io.Closer) {
+	l := g.link
+	h := l.pool.host
+	h.mu.Lock()
+	if g.stage == permitEnded {
+		h.mu.Unlock()
+		return
+	}
+	now := h.limiter.now()
+	switch g.stage {
+	case permitHeld:
+		h.state.letGo(g.rcpts)
+	case permitStarted:
+		h.state.charge(&h.bounds, g.rcpts, now)
+	}
+	g.stage = permitEnded
+	if g.dialling {
+		h.state.dials.held--
+		g.dialling = false
+	}
+	g.conn = nil
+	hangUp := conn != nil && (l.pool.closed || h.crowded() > 0 && !l.adopted)
+	switch {
+	case hangUp:
+		l.conn = conn
+		h.closing++
+	case conn != nil:
+		h.keep(l, conn, now)
+	default:
+		h.drop(l)
+	}
+	h.dispatch(now)
+	h.mu.Unlock()
+	if hangUp {
+		_ = h.hangUp(l, io.Closer.Close) // no message is under way on it
+	}
+}
+
+// observe tells the limiter what an attempt met at t; the zero Verdict is a
+// success. A refusal that is about the whole host pauses it once for
+// everybody, longer each time it is the next in a row, but no longer than
+// until the message that met it comes back; back is zero if it does not.
+func (p *pool) observe(v Verdict, t, back time.Time) {
+	h := p.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if v == (Verdict{}) {
+		h.state.pause.row = 0
+		return
+	}
+	if !pauses(v) {
+		return
+	}
+	if v.Cause == CauseConnectionLimit && h.proven > 0 {
+		// One connection too many is refused, the others still work.
+		h.state.dialPause = h.state.dialPause.refuse(v, h.limiter.at(t), never)
+		h.state.refused = h.proven
+		return
+	}
+	before := h.state.pause.until
+	returns := never
+	if !back.IsZero() {
+		returns = h.limiter.at(back)
+	}
+	h.state.pause = h.state.pause.refuse(v, h.limiter.at(t), returns)
+	if h.state.pause.until > before {
+		h.replan(h.limiter.now())
+	}
+}
+
+// pauses reports whether v is a reason to leave the whole host alone for a
+// while.
+func pauses(v Verdict) bool {
+	if v.Class != Temporary {
+		return false
+	}
+	switch v.Scope {
+	case ScopeHost, ScopeConnection, ScopeAccount:
+	default:
+		return false
+	}
+	switch v.Cause {
+	case CauseOverload, CauseConnectionLimit, CauseRateLimit, CauseReputation, CauseAuth:
+		return true
+	case CauseNetwork:
+		return v.Stage == StageDial
+	}
+	return false
+}
+
+// close ends the pool: those who wait in it get ErrClosed, and what is
+// released later is not kept. The idle connections are for the caller to
+// close; each keeps its slot until its Close has returned.
+func (p *pool) close() []lastClose {
+	h := p.host
+	h.mu.Lock()
+	p.closed = true
+	for len(p.waiters) > 0 {
+		h.leave(p, p.waiters[0], ErrClosed)
+	}
+	var idle []lastClose
+	for len(p.idle) > 0 {
+		l := p.idle[len(p.idle)-1]
+		h.unkeep(l)
+		h.closing++
+		idle = append(idle, lastClose{l})
+	}
+	delete(h.pools, p)
+	h.dispatch(h.limiter.now())
+	h.mu.Unlock()
+	h.limiter.park(h)
+	return idle
+}
+
+// A lastClose is an idle connection of a pool that is closed.
+type lastClose struct{ link *link }
+
+// end closes it in the caller's way.
+func (c lastClose) end(how func(io.Closer) error) error {
+	h := c.link.pool.host
+	err := h.hangUp(c.link, how)
+	h.limiter.park(h)
+	return err
+}
+
+// An idleList holds the idle connections of all pools of a host in the order
+// in which they became idle.
+type idleList struct{ oldest, newest *link }
+
+func (l *idleList) push(x *link) {
+	x.prev, x.next = l.newest, nil
+	if l.newest != nil {
+		l.newest.next = x
+	} else {
+		l.oldest = x
+	}
+	l.newest = x
+}
+
+func (l *idleList) remove(x *link) {
+	if x.prev != nil {
+		x.prev.next = x.next
+	} else {
+		l.oldest = x.next
+	}
+	if x.next != nil {
+		x.next.prev = x.prev
+	} else {
+		l.newest = x.prev
+	}
+	x.prev, x.next = nil, nil
+}
