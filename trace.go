@@ -36,3 +36,56 @@ type Wait struct {
 	For   string    // what is waited for: "retry", or the limit that binds
 	Until time.Time // when it ends at the earliest; zero if that is not known
 }
+
+func (c *Client) waiting(w Wait) {
+	if t := c.cfg.Trace; t != nil && t.Waiting != nil {
+		t.Waiting(w)
+	}
+	if l := c.cfg.Logger; l != nil {
+		l.Debug("smtp wait", "host", w.Host, "for", w.For, "until", w.Until)
+	}
+}
+
+func (c *Client) attempted(a Attempt) {
+	if t := c.cfg.Trace; t != nil && t.Attempted != nil {
+		t.Attempted(a)
+	}
+	l := c.cfg.Logger
+	if l == nil {
+		return
+	}
+	attrs := []any{"host", a.Host, "addr", a.Addr, "attempt", a.Number, "recipients", len(a.Recipients),
+		"stage", a.Stage, "took", a.End.Sub(a.Start)}
+	v := a.Verdict
+	if v.Rule == "" {
+		l.Debug("smtp attempt accepted", append(attrs, "queued", oneLine(a.Queued))...)
+		return
+	}
+	attrs = append(attrs, "class", v.Class, "cause", v.Cause, "scope", v.Scope, "code", v.Code, "reply", v.Text, "rule", v.Rule)
+	if !a.Next.IsZero() {
+		attrs = append(attrs, "next", a.Next)
+	}
+	l.Info("smtp attempt failed", attrs...)
+}
+
+// finished tells the log how a message ended.
+func (c *Client) finished(r *Result, err error) {
+	l := c.cfg.Logger
+	switch {
+	case l == nil:
+	case err == nil:
+		l.Info("smtp message sent", "host", c.host, "recipients", len(r.Recipients), "attempts", len(r.Attempts), "queued", oneLine(r.Queued))
+	default:
+		l.Warn("smtp message not sent to all", "host", c.host, "outcome", r.String(), "attempts", len(r.Attempts), "error", err)
+	}
+}
+
+// observe tells the limiter what came of an attempt. Even if some recipients
+// were accepted, a word about the whole host counts for more.
+func (c *Client) observe(v Verdict, accepted bool, now, back time.Time) {
+	wide := v.Scope == ScopeHost || v.Scope == ScopeConnection || v.Scope == ScopeAccount
+	if accepted && (!wide || v.Class != Temporary) {
+		v = Verdict{}
+	}
+	c.pool.observe(v, now, back)
+}

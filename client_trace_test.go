@@ -1,0 +1,114 @@
+package smtpretry_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/smtpretry/smtpretry"
+	"github.com/smtpretry/smtpretry/internal/testserver"
+)
+
+// TestTrace is told each attempt and each wait, in order.
+func TestTrace(t *testing.T) {
+	bubble(t, testserver.Config{Script: testserver.Script{
+		testserver.On(testserver.Rcpt, testserver.Reply("450 4.2.0 Not now")).To("b@"),
+	}}, func(t *testing.T, srv *testserver.Server) {
+		var attempts []smtpretry.Attempt
+		var waits []smtpretry.Wait
+		c := client(t, srv, func(cfg *smtpretry.Config) {
+			cfg.Trace = &smtpretry.Trace{
+				Attempted: func(a smtpretry.Attempt) { attempts = append(attempts, a) },
+				Waiting:   func(w smtpretry.Wait) { waits = append(waits, w) },
+			}
+		})
+		res, err := c.Send(t.Context(), note("a@example.net", "b@example.net"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(attempts) != 2 || len(res.Attempts) != 2 || len(waits) != 1 {
+			t.Fatalf("%d attempts (%d in the Result), %d waits; want 2, 2, 1", len(attempts), len(res.Attempts), len(waits))
+		}
+		first, next := attempts[0], attempts[1]
+		if first.Number != 1 || !first.Charged || first.Reused || first.Addr != srv.Addr() || first.Stage != smtpretry.StageDot ||
+			len(first.Recipients) != 2 || first.Recipients[0].State != accepted || first.Recipients[1].State != deferred ||
+			first.Verdict.Code != 450 || first.Err == nil || first.Queued == "" {
+			t.Errorf("first attempt: %+v", first)
+		}
+		if w := waits[0]; w.Host != "127.0.0.1" || w.For != "retry" || !w.Until.Equal(first.Next) || !next.Start.Equal(first.Next) {
+			t.Errorf("wait %+v between %v and %v", w, first.Next, next.Start)
+		}
+		if next.Number != 2 || !next.Reused || len(next.Recipients) != 1 || next.Recipients[0].Address != "b@example.net" ||
+			next.Recipients[0].State != accepted || next.Verdict.Rule != "" || next.Err != nil || !next.Next.IsZero() {
+			t.Errorf("second attempt: %+v", next)
+		}
+		if !strings.Contains(res.Queued, "00000002") {
+			t.Errorf("Queued is %q", res.Queued)
+		}
+	})
+}
+
+// TestLogger: what happened is in the log, bodies and secrets are not, and the
+// server cannot write lines or control sequences of its own into it.
+func TestLogger(t *testing.T) {
+	cfg := authServer("PLAIN")
+	cfg.Script = testserver.Script{
+		testserver.On(testserver.Auth, testserver.Reply("454 4.7.0 Try later")),
+		testserver.On(testserver.Mail, testserver.Reply("451-4.3.0 one\n451 4.3.0 two \x1b[2J\x07\u009b31m three")),
+		testserver.On(testserver.Dot, testserver.Reply("250-2.0.0 queued\n250 2.0.0 as \x1b]0;owned\x07")),
+		testserver.On(testserver.Rcpt, testserver.Reply("550 5.1.1 No\x1b[2J")).To("b@"),
+	}
+	bubble(t, cfg, func(t *testing.T, srv *testserver.Server) {
+		var log bytes.Buffer
+		l := &login{password: "right"}
+		c := client(t, srv, func(cfg *smtpretry.Config) {
+			cfg.Auth = l.auth
+			// TextHandler quotes what could do harm; this one shows it.
+			cfg.Logger = slog.New(&plainHandler{&log})
+		})
+		for _, to := range []string{"a@example.net", "b@example.net"} {
+			_, err := c.Send(t.Context(), note(to))
+			if err != nil && strings.ContainsAny(err.Error(), "\n\x1b\x07\u009b") {
+				t.Errorf("the error holds control characters: %q", err)
+			}
+		}
+		said := log.String()
+		for _, want := range []string{"smtp attempt failed", "smtp wait", "smtp message sent", "smtp message not sent to all", "454", "Try later"} {
+			if !strings.Contains(said, want) {
+				t.Errorf("the log does not hold %q", want)
+			}
+		}
+		secret := base64.StdEncoding.EncodeToString([]byte("\x00me\x00right"))
+		for _, bad := range []string{"right", secret, "Hello there", "\x1b", "\x07", "\u009b"} {
+			if strings.Contains(said, bad) {
+				t.Errorf("the log holds %q", bad)
+			}
+		}
+		for line := range strings.Lines(said) {
+			if !strings.HasPrefix(line, "smtp ") {
+				t.Errorf("a line of its own: %q", line)
+			}
+		}
+	})
+}
+
+// plainHandler is a slog.Handler that writes as it comes.
+type plainHandler struct{ w *bytes.Buffer }
+
+func (h *plainHandler) Enabled(context.Context, slog.Level) bool { return true }
+func (h *plainHandler) WithAttrs([]slog.Attr) slog.Handler       { return h }
+func (h *plainHandler) WithGroup(string) slog.Handler            { return h }
+
+func (h *plainHandler) Handle(_ context.Context, r slog.Record) error {
+	fmt.Fprint(h.w, r.Message)
+	r.Attrs(func(a slog.Attr) bool {
+		fmt.Fprintf(h.w, " %s=%v", a.Key, a.Value)
+		return true
+	})
+	fmt.Fprintln(h.w)
+	return nil
+}

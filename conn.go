@@ -1,0 +1,135 @@
+package smtpretry
+
+import (
+	"context"
+	"errors"
+
+	"github.com/emersion/go-smtp"
+)
+
+// A conn is one connection on which mail can be sent. It is used by one
+// goroutine at a time.
+type conn struct {
+	smtp      *smtp.Client
+	wire      *wire // nil: the user made the client, its socket cannot be seen
+	addr      string
+	name      string // said in EHLO, if by us
+	dirty     bool   // a transaction was begun and not ended: RSET before the next
+	dead      bool   // not to be used again
+	delivered int    // transactions that were accepted
+	used      int    // transactions that were begun
+	print     authPrint
+}
+
+// Close ends the connection politely. The limiter calls it for connections
+// that have been idle for too long.
+func (cn *conn) Close() error {
+	if cn.wire != nil && !cn.dead {
+		cn.wire.quit()
+		return nil
+	}
+	if !cn.dead {
+		cn.smtp.CommandTimeout = quitTimeout
+		if cn.smtp.Quit() == nil {
+			return nil
+		}
+	}
+	return cn.smtp.Close()
+}
+
+// abort ends the connection at once, so that nothing more is written to it:
+// go-smtp would put a final dot before the next command after a body that was
+// not finished, and the server would accept half a message.
+func (cn *conn) abort() {
+	cn.dead = true
+	cn.interrupt()
+}
+
+// interrupt breaks off whatever is under way, from any goroutine.
+func (cn *conn) interrupt() {
+	if cn.wire != nil {
+		cn.wire.interrupt()
+		return
+	}
+	_ = cn.smtp.Close()
+}
+
+// giveBack ends a permit. Its connection is kept, unless it is lost, or has
+// carried as many messages as it may and can be replaced.
+func (c *Client) giveBack(ctx context.Context, p *permit, cn *conn) {
+	if most := c.pool.limit().PerConn; !cn.dead && (most <= 0 || cn.used < most || !c.canDial()) {
+		p.release(cn)
+		return
+	}
+	done := cn.guard(ctx)
+	_ = cn.Close() // nothing is under way on it
+	done()
+	p.release(nil)
+}
+
+// guard lets ctx break off the conversation until the returned function is
+// called.
+func (cn *conn) guard(ctx context.Context) (done func()) {
+	stop := context.AfterFunc(ctx, cn.interrupt)
+	return func() {
+		if !stop() {
+			cn.dead = true
+		}
+	}
+}
+
+// greet sees the greeting and EHLO through, so that their failure is not taken
+// for that of the first command, with which go-smtp would send them. A name is
+// said if none was before; "" leaves go-smtp's.
+func (cn *conn) greet(name string) error {
+	if name != "" && cn.smtp.Hello(name) == nil {
+		cn.name = name
+	}
+	// A failure is kept by go-smtp and comes again. Auth is the one method
+	// that returns it and, with this mechanism, sends nothing else.
+	if err := cn.smtp.Auth(noMechanism{}); !errors.Is(err, errNoMechanism) {
+		return err
+	}
+	return nil
+}
+
+var errNoMechanism = errors.New("smtpretry: not meant to log in")
+
+// noMechanism is a sasl.Client that ends before it begins.
+type noMechanism struct{}
+
+func (noMechanism) Start() (string, []byte, error) { return "", nil, errNoMechanism }
+func (noMechanism) Next([]byte) ([]byte, error)    { return nil, errNoMechanism }
+
+// judge notes whether the connection can be used after err.
+func (cn *conn) judge(err error) {
+	if err == nil {
+		return
+	}
+	var r *smtp.SMTPError
+	if !errors.As(err, &r) || r.Code == 421 || !isRefusal(r) {
+		cn.abort()
+	}
+}
+
+// isRefusal says whether a reply is one that refuses: with another code than
+// 4yz or 5yz where 250 was due, nobody knows whose turn it is.
+func isRefusal(r *smtp.SMTPError) bool { return r.Code >= 400 && r.Code < 600 }
+
+// reset ends a transaction that was begun, if the connection still can. The
+// error is that of the connection, which is dead then.
+func (cn *conn) reset() error {
+	if cn.dead || !cn.dirty {
+		return nil
+	}
+	if err := cn.smtp.Reset(); err != nil {
+		cn.abort()
+		return err
+	}
+	cn.dirty = false
+	return nil
+}
+
+// isLocal says whether an error is neither a reply nor a failure of the link,
+// but go-smtp's own word about a call that it did not carry out.
+func isLocal(err error) bool { return Classify(err, StageUnknown).Rule == ruleNotRecognised }

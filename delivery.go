@@ -1,0 +1,284 @@
+package smtpretry
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/emersion/go-smtp"
+)
+
+// A delivery is one message on its way: the loop of Send.
+type delivery struct {
+	c      *Client
+	m      *Message
+	policy Policy
+	wait   bool  // false: Try
+	known  int64 // the size, where it is not to be announced; 0: Message.Size is all that is known
+	start  time.Time
+	until  time.Time // when the policy's time is over; zero: never
+
+	opts   *smtp.MailOptions
+	rcpts  []*recipient // each address once
+	byTo   []int        // for each of m.To, its place in rcpts
+	waits  backoff.BackOff
+	seed   maphash.Seed
+	sum    uint64 // of the body that is in doubt
+	summed bool
+
+	result  *Result
+	reasons []error // why recipients are not tried again
+}
+
+// A recipient is one address on its way.
+type recipient struct {
+	addr     string
+	state    State
+	verdict  Verdict
+	err      error     // behind verdict
+	attempts int       // that count
+	due      time.Time // when it may be tried
+	done     bool      // it is not tried again
+}
+
+func newDelivery(c *Client, m *Message, p Policy) *delivery {
+	d := &delivery{c: c, m: m, policy: p, start: time.Now(), result: &Result{}, byTo: make([]int, len(m.To))}
+	d.until = p.end(d.start)
+	d.rcpts = make([]*recipient, 0, len(m.To))
+	slab := make([]recipient, len(m.To))
+	place := make(map[string]int, len(m.To))
+	for i, to := range m.To {
+		key := addressKey(to)
+		j, seen := place[key]
+		if !seen {
+			j = len(d.rcpts)
+			place[key] = j
+			slab[j] = recipient{addr: to, due: d.start}
+			d.rcpts = append(d.rcpts, &slab[j])
+		}
+		d.byTo[i] = j
+	}
+	d.opts = mailOptions(m)
+	if p.NewBackOff != nil {
+		d.waits = p.NewBackOff()
+	}
+	if p.RetryInDoubt {
+		d.seed = maphash.MakeSeed()
+	}
+	return d
+}
+
+// addressKey is equal for addresses that are the same: domains are compared
+// without regard to case, local parts are the receiver's business (RFC 5321
+// section 2.4).
+func addressKey(addr string) string {
+	i := strings.LastIndexByte(addr, '@')
+	return addr[:i+1] + strings.ToLower(addr[i+1:])
+}
+
+// mailOptions returns what goes with MAIL: the user's options and what the
+// message itself calls for.
+func mailOptions(m *Message) *smtp.MailOptions {
+	utf8 := m.needsUTF8()
+	if m.Size == 0 && !utf8 {
+		return m.MailOptions
+	}
+	var o smtp.MailOptions
+	if m.MailOptions != nil {
+		o = *m.MailOptions
+	}
+	o.UTF8 = o.UTF8 || utf8
+	if o.Size == 0 {
+		o.Size = m.Size
+	}
+	return &o
+}
+
+// run tries the message until nothing is left to do.
+func (d *delivery) run(ctx context.Context) {
+	within, cancel := ctx, context.CancelFunc(func() {})
+	if !d.until.IsZero() && d.wait {
+		// Waiting for limits counts too.
+		within, cancel = context.WithDeadline(ctx, d.until)
+	}
+	defer cancel()
+	for {
+		if ctx.Err() != nil {
+			d.stop(context.Cause(ctx))
+			return
+		}
+		due, next := d.due(time.Now())
+		if len(due) == 0 {
+			if next.IsZero() {
+				return
+			}
+			if err := d.sleep(ctx, next); err != nil {
+				d.stop(err)
+				return
+			}
+			continue
+		}
+		if err := d.c.held(ctx); err != nil {
+			d.refused(ctx, due, &Attempt{Start: time.Now()}, StageAuth, err)
+			continue
+		}
+		batch := due
+		if most := d.c.pool.limit().PerMessage; most > 0 && most < len(due) {
+			batch = due[:most]
+		}
+		permit, err := d.acquire(within, len(batch))
+		if err != nil {
+			d.stop(d.whyNot(ctx, err))
+			return
+		}
+		start := time.Now()
+		cn, reused := permit.conn.(*conn)
+		if !reused {
+			var stage Stage
+			if cn, stage, err = d.c.dial(ctx, ""); err != nil {
+				d.refused(ctx, due, &Attempt{Start: start}, stage, err)
+				permit.release(nil) // the next one knows what this one met
+				continue
+			}
+		}
+		d.attempt(ctx, permit, cn, batch, &Attempt{Start: start, Reused: reused, Addr: cn.addr})
+	}
+}
+
+// due returns the recipients to try now, or when the next is due; neither if
+// all is done.
+func (d *delivery) due(now time.Time) (due []*recipient, next time.Time) {
+	for _, r := range d.rcpts {
+		switch {
+		case r.done:
+		case !r.due.After(now):
+			due = append(due, r)
+		case next.IsZero() || r.due.Before(next):
+			next = r.due
+		}
+	}
+	return due, next
+}
+
+// sleep waits until t.
+func (d *delivery) sleep(ctx context.Context, t time.Time) error {
+	d.c.waiting(Wait{Host: d.c.host, For: "retry", Until: t})
+	timer := time.NewTimer(time.Until(t))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-d.c.life.Done():
+		return ErrClosed
+	}
+}
+
+// acquire waits for the limiter. The last try of all is made at the very end
+// of the policy's time, where there is none left to wait.
+func (d *delivery) acquire(ctx context.Context, rcpts int) (*permit, error) {
+	if !d.wait || !d.until.IsZero() && !time.Now().Before(d.until) {
+		return d.c.pool.tryAcquire(rcpts)
+	}
+	return d.c.pool.acquire(ctx, d.start, rcpts, d.c.waiting)
+}
+
+// whyNot adds what the caller asks for to the limiter's error: that the
+// policy's time was the deadline that would have passed.
+func (d *delivery) whyNot(ctx context.Context, err error) error {
+	if errors.Is(err, ErrClosed) || ctx.Err() != nil || !d.wait {
+		return err
+	}
+	if dl, ok := ctx.Deadline(); ok && (d.until.IsZero() || dl.Before(d.until)) {
+		return err
+	}
+	return errors.Join(ErrExhausted, err)
+}
+
+// stop ends the message. The reason counts if recipients were still open.
+func (d *delivery) stop(reason error) {
+	if d.end() {
+		d.reasons = append(d.reasons, reason)
+	}
+}
+
+// end closes all recipients and says whether one was open.
+func (d *delivery) end() (open bool) {
+	for _, r := range d.rcpts {
+		open = open || !r.done
+		r.done = true
+	}
+	return open
+}
+
+// attempt makes one transaction for batch.
+func (d *delivery) attempt(ctx context.Context, p *permit, cn *conn, batch []*recipient, a *Attempt) {
+	e, err := d.envelope(p, batch)
+	if err != nil {
+		p.release(cn)
+		d.stop(err)
+		return
+	}
+	had := cn.delivered
+	d.c.prepare(cn)
+	o := cn.transact(ctx, e)
+	e.body.close()
+	lost := cn.dead
+	if lost {
+		d.c.giveBack(ctx, p, cn) // lest it be counted as one that works
+	}
+	a.Stage, a.Queued = o.stage, o.queued
+	d.settle(ctx, batch, a, o, had)
+	d.c.hold.note(cn.print, a.Verdict, a.Err, a.End)
+	switch {
+	case !lost:
+		d.c.giveBack(ctx, p, cn) // the next one knows what this one met
+	case !d.c.canDial():
+		d.stop(ErrNoReconnect) // no need to wait for it
+	}
+}
+
+func (d *delivery) envelope(p *permit, batch []*recipient) (*envelope, error) {
+	e := &envelope{from: d.m.From, options: d.opts, rcptOpts: d.m.RcptOptions, size: d.m.Size,
+		mailing: p.started, mailed: p.counted,
+		tooMany: func(err error) bool {
+			return d.c.classify(err, StageRcpt).Cause == CauseTooManyRecipients
+		}}
+	if e.size == 0 {
+		e.size = d.known
+	}
+	for _, r := range batch {
+		e.rcpts = append(e.rcpts, r.addr)
+	}
+	var sum *maphash.Hash
+	if d.policy.RetryInDoubt {
+		sum = new(maphash.Hash)
+		sum.SetSeed(d.seed)
+		e.same = func() error {
+			if d.summed && sum.Sum64() != d.sum {
+				return &FieldError{Field: "Message.Body", Reason: "has changed since an attempt that is in doubt"}
+			}
+			d.sum, d.summed = sum.Sum64(), true
+			return nil
+		}
+	}
+	var err error
+	e.body, err = openBody(d.m, sum)
+	return e, err
+}
+
+// refused settles an attempt that ended before a transaction could begin, for
+// all who were due alike.
+func (d *delivery) refused(ctx context.Context, due []*recipient, a *Attempt, at Stage, err error) {
+	if errors.Is(err, ErrNoReconnect) {
+		d.stop(err)
+		return
+	}
+	a.Stage = at
+	o := outcome{replies: make([]answer, len(due)), stage: at}
+	d.settle(ctx, due, a, o.all(err, at), 0)
+}

@@ -1,0 +1,207 @@
+package smtpretry
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// A step is what the decisions after one attempt have in common.
+type step struct {
+	now      time.Time
+	deadline time.Time // the context's; zero: none
+	chance   float64   // in [0,1)
+	wait     time.Duration
+	drawn    bool // wait was asked of the user's BackOff, once for all recipients
+}
+
+// settle accounts for an attempt and decides what comes next for each of its
+// recipients. had is the number of messages that the connection had delivered
+// before.
+func (d *delivery) settle(ctx context.Context, batch []*recipient, a *Attempt, o outcome, had int) {
+	s := &step{now: time.Now(), chance: rand.Float64()}
+	s.deadline, _ = ctx.Deadline()
+	accepted, cut := false, false
+	for i, r := range batch {
+		rep := o.replies[i]
+		if rep.unasked {
+			continue // due as it was
+		}
+		if rep.err == nil {
+			r.state, r.verdict, r.err, r.done = Accepted, Verdict{}, nil, true
+			accepted, a.Charged = true, true
+			a.Recipients = append(a.Recipients, Recipient{Address: r.addr, State: Accepted})
+			continue
+		}
+		v := d.c.classify(rep.err, rep.stage)
+		ended := v.Code == 0 && ctx.Err() != nil
+		if ended {
+			// The link broke because we cut it.
+			v, rep.err, cut = d.c.classify(ctx.Err(), rep.stage), context.Cause(ctx), true
+		}
+		v.InDoubt = rep.inDoubt
+		free := isFree(v, rep.err, a.Reused, had) || isOneTooMany(v) && d.c.pool.works()
+		if !free {
+			r.attempts++
+			a.Charged = true
+		}
+		if worse(v, a.Verdict) {
+			a.Verdict, a.Err = v, rep.err
+		}
+		ours := (ended || o.body != nil && v.Code == 0) && !v.InDoubt // not the server's doing
+		if !ours || r.err == nil {
+			r.verdict, r.err = v, rep.err
+		}
+		if !ours {
+			d.next(r, s, free)
+		}
+		a.Recipients = append(a.Recipients, Recipient{Address: r.addr, State: r.state, Verdict: v})
+		if !r.done && (a.Next.IsZero() || r.due.Before(a.Next)) {
+			a.Next = r.due
+		}
+	}
+	switch {
+	case o.body != nil:
+		d.stop(o.body)
+	case cut:
+		d.end()
+		d.reasons = append(d.reasons, context.Cause(ctx))
+	case slices.Contains(d.reasons, ErrRefused):
+		d.end() // the others would meet the same
+	case !accepted && (a.Verdict.ConnDead || isWide(a.Verdict)):
+		for _, r := range d.rcpts { // likewise
+			if r.due.Before(a.Next) {
+				r.due = a.Next
+			}
+		}
+	}
+	offered := a.Recipients
+	for i, r := range batch {
+		if o.replies[i].unasked {
+			continue
+		}
+		if !r.done {
+			offered[0].Next = r.due
+		}
+		offered = offered[1:]
+	}
+	open, next := d.due(s.now)
+	if len(open) > 0 {
+		next = s.now
+	}
+	back := a.Next // when those come back who were refused
+	if a.Next = next; next.IsZero() {
+		back = next
+	}
+	if o.queued != "" {
+		d.result.Queued = o.queued
+	}
+	a.Number, a.Host, a.End = len(d.result.Attempts)+1, d.c.host, s.now
+	d.result.Attempts = append(d.result.Attempts, *a)
+	if (a.Charged || isOneTooMany(a.Verdict)) && !cut {
+		d.c.observe(a.Verdict, accepted, s.now, back)
+	}
+	d.c.attempted(*a)
+}
+
+// next decides what comes next for a recipient that was not accepted.
+func (d *delivery) next(r *recipient, s *step, free bool) {
+	h := history{start: d.start, attempts: r.attempts, free: free, chance: s.chance, verdict: r.verdict, deadline: s.deadline}
+	switch {
+	case free || r.verdict.Class == Permanent:
+	case d.waits == nil:
+		h.wait = d.policy.Backoff.spread(d.policy.Backoff.Delay(r.attempts), s.chance)
+	default:
+		if !s.drawn {
+			s.wait, s.drawn = d.waits.NextBackOff(), true
+		}
+		h.wait = s.wait
+	}
+	if r.verdict.InDoubt {
+		r.state = InDoubt // and stays so unless a later attempt is accepted
+	}
+	dec := decide(d.policy, h, s.now)
+	if dec.stop == ErrRejected && r.state != InDoubt {
+		r.state = Rejected
+	}
+	if dec.stop != nil && !slices.Contains(d.reasons, dec.stop) {
+		d.reasons = append(d.reasons, dec.stop)
+	}
+	r.due, r.done = dec.again, dec.stop != nil
+}
+
+// isFree says whether an attempt costs nothing and is repeated at once: a kept
+// connection that the server had closed meanwhile is stale, which is no
+// failure, and a 421 on a connection that has delivered ends what the server
+// allows on one connection.
+func isFree(v Verdict, err error, reused bool, had int) bool {
+	switch v.Cause {
+	case CauseNetwork, CauseOverload, CauseConnectionLimit, CauseProtocol, CauseUnknown:
+	default:
+		return false // a reason that another connection does not cure
+	}
+	if v.Code == 421 {
+		return had > 0 || reused && v.Stage <= StageMail
+	}
+	var slow interface{ Timeout() bool }
+	if errors.As(err, &slow) && slow.Timeout() {
+		return false // not gone: too slow
+	}
+	return v.Code == 0 && v.Cause == CauseNetwork && reused && v.Stage <= StageMail
+}
+
+// isOneTooMany says whether a refusal is about the number of connections. The
+// message then goes over one of those that work, and further ones are not
+// opened for a while.
+func isOneTooMany(v Verdict) bool {
+	return v.Cause == CauseConnectionLimit && v.Class == Temporary && v.Stage < StageMail
+}
+
+// worse says whether a decides over b what comes next: what ends the
+// connection, then what concerns more than this message.
+func worse(a, b Verdict) bool {
+	if b.Rule == "" {
+		return true
+	}
+	if a.ConnDead != b.ConnDead {
+		return a.ConnDead
+	}
+	if isWide(a) != isWide(b) {
+		return isWide(a)
+	}
+	return a.Class == Permanent && b.Class != Permanent
+}
+
+// isWide says whether a verdict is about more than this message.
+func isWide(v Verdict) bool {
+	return v.Scope == ScopeConnection || v.Scope == ScopeHost || v.Scope == ScopeAccount
+}
+
+// account closes the message's books.
+func (d *delivery) account() (*Result, error) {
+	res := d.result
+	res.Recipients = make([]Recipient, len(d.m.To))
+	var accepted, inDoubt bool
+	for i, j := range d.byTo {
+		r := d.rcpts[j]
+		res.Recipients[i] = Recipient{Address: d.m.To[i], State: r.state, Verdict: r.verdict}
+		accepted = accepted || r.state == Accepted
+		inDoubt = inDoubt || r.state == InDoubt
+	}
+	if !slices.ContainsFunc(d.rcpts, func(r *recipient) bool { return r.state != Accepted }) {
+		return res, nil
+	}
+	e := &SendError{Host: d.c.host, Reasons: d.reasons, Result: res}
+	if inDoubt && !slices.Contains(e.Reasons, ErrInDoubt) {
+		e.Reasons = append(e.Reasons, ErrInDoubt)
+	}
+	if accepted {
+		e.Reasons = append(e.Reasons, ErrPartial)
+	}
+	if i := gravest(res.Recipients); i >= 0 {
+		e.Last = d.rcpts[d.byTo[i]].err
+	}
+	return res, e
+}

@@ -1,0 +1,301 @@
+package smtpretry
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/textproto"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/emersion/go-smtp"
+)
+
+const (
+	// maxReply is the longest reply that is read, all its lines together;
+	// go-smtp bounds the line but not their number. RFC 5321 section
+	// 4.5.3.1.5 gives a line 512 octets, and EHLO's, the longest usual
+	// reply, has a few dozen.
+	maxReply = 64 << 10
+
+	// maxReplyRcpt is added for each recipient of an LMTP transaction, all
+	// of whom answer after the dot (RFC 2033 section 4.2).
+	maxReplyRcpt = 2 << 10
+
+	// dataTimeout is how long one write of the body may make no progress
+	// (RFC 5321 section 4.5.3.2.5); go-smtp sets no deadline there.
+	dataTimeout = 3 * time.Minute
+
+	// salvageTimeout is how long to look for a reply on a connection that
+	// can no longer be written to.
+	salvageTimeout = time.Second
+
+	// quitTimeout bounds the goodbye.
+	quitTimeout = 2 * time.Second
+)
+
+var (
+	errReplyTooLong = &fault{rule: "reply-too-long", class: Unknown, cause: CauseProtocol, scope: ScopeConnection,
+		msg: "the server's reply does not end"}
+	errNoStartTLS = &fault{rule: "no-starttls", class: Permanent, cause: CauseTLS, scope: ScopeHost,
+		msg: "the server does not offer STARTTLS, which Dialer.TLS asks for"}
+	errInjected = &fault{rule: "starttls-injection", class: Permanent, cause: CauseTLS, scope: ScopeHost,
+		msg: "the server, or somebody before it, sent plain text behind its reply to STARTTLS"}
+	errCleartextAuth = &fault{rule: "cleartext-auth", class: Permanent, cause: CauseTLS, scope: ScopeAccount,
+		msg: "AUTH would send the secret in clear text; use TLSStartTLS or TLSImplicit"}
+)
+
+// A wire is the net.Conn between go-smtp's client and the socket, above TLS.
+// It bounds what go-smtp leaves unbounded, the upload of a body and the
+// length of a reply, and knows whether all that was written has left.
+//
+// Only interrupt may be called from another goroutine.
+type wire struct {
+	net.Conn          // the socket, or TLS on it
+	raw      net.Conn // the socket
+	tls      *tls.Conn
+	addr     string
+
+	pending  []byte // replies for go-smtp to read before it reads the socket's
+	lmtp     bool   // after the dot, there is a reply for each recipient
+	replyCap int    // longest reply from now on
+	unread   int    // what may still come of the current reply
+	first    [3]byte
+	firstLen int  // octets of first that are set: the code of the current reply
+	deadline bool // go-smtp has set one
+	authing  bool // within AUTH
+	failed   bool // a write did not go out whole
+	cut      atomic.Bool
+}
+
+// connect opens a connection up to where SMTP commands may be sent: greeting
+// read, TLS established. The stage is that of the error.
+func (d *Dialer) connect(ctx context.Context, timeout time.Duration) (*wire, Stage, error) {
+	dial := d.NetDial
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
+	}
+	raw, err := dial(ctx, "tcp", d.Addr)
+	if err != nil {
+		return nil, StageDial, err
+	}
+	w := &wire{Conn: raw, raw: raw, addr: raw.RemoteAddr().String(), lmtp: d.LMTP, replyCap: maxReply}
+	stop := context.AfterFunc(ctx, w.interrupt)
+	defer stop()
+
+	stage, err := w.open(ctx, d, timeout)
+	if err != nil {
+		w.raw.Close()
+		return nil, stage, err
+	}
+	return w, stage, nil
+}
+
+func (w *wire) open(ctx context.Context, d *Dialer, timeout time.Duration) (Stage, error) {
+	mode := d.mode()
+	if mode == TLSImplicit {
+		if err := w.startTLS(ctx, d, timeout); err != nil {
+			return StageTLS, err
+		}
+	}
+	if err := w.Conn.SetDeadline(time.Now().Add(timeout)); err != nil {
+		return StageGreeting, err
+	}
+	text := newReplyReader(w.Conn)
+	greeting, err := text.reply(220)
+	if err != nil {
+		return StageGreeting, err
+	}
+	if mode == TLSStartTLS {
+		if stage, err := w.askTLS(ctx, d, text, timeout); err != nil {
+			return stage, err
+		}
+	}
+	// go-smtp wants to read the greeting itself, and before TLS at that. It
+	// has no use for its words, but a limit for the length of a line.
+	greeting, _, _ = strings.Cut(greeting, "\n")
+	greeting = greeting[:min(len(greeting), 512)]
+	w.pending = append([]byte("220 "+greeting+"\r\n"), text.rest()...)
+	return StageGreeting, w.Conn.SetDeadline(time.Time{})
+}
+
+// askTLS is STARTTLS (RFC 3207). go-smtp could do it, but would then stand
+// between the wire and TLS.
+func (w *wire) askTLS(ctx context.Context, d *Dialer, text *replyReader, timeout time.Duration) (Stage, error) {
+	hello := "EHLO "
+	if d.LMTP {
+		hello = "LHLO "
+	}
+	if _, err := io.WriteString(w.Conn, hello+d.localName()+"\r\n"); err != nil {
+		return StageHello, err
+	}
+	ext, err := text.reply(250)
+	if err != nil {
+		return StageHello, err
+	}
+	if !offers(ext, "STARTTLS") {
+		return StageTLS, errNoStartTLS
+	}
+	if _, err := io.WriteString(w.Conn, "STARTTLS\r\n"); err != nil {
+		return StageTLS, err
+	}
+	if _, err := text.reply(220); err != nil {
+		return StageTLS, err
+	}
+	if len(text.rest()) > 0 {
+		return StageTLS, errInjected
+	}
+	return StageTLS, w.startTLS(ctx, d, timeout)
+}
+
+func (w *wire) startTLS(ctx context.Context, d *Dialer, timeout time.Duration) error {
+	cfg := d.TLSConfig.Clone()
+	if cfg == nil {
+		cfg = &tls.Config{}
+	}
+	if cfg.ServerName == "" {
+		cfg.ServerName, _, _ = net.SplitHostPort(d.Addr)
+	}
+	// A deadline rather than a context's: it fails as a timeout of the link.
+	if err := w.raw.SetDeadline(time.Now().Add(timeout)); err != nil {
+		return err
+	}
+	w.tls = tls.Client(w.raw, cfg)
+	if err := w.tls.HandshakeContext(ctx); err != nil {
+		return err
+	}
+	w.Conn = w.tls
+	return nil
+}
+
+// offers says whether the reply to EHLO lists an extension.
+func offers(ehlo, ext string) bool {
+	for _, line := range strings.Split(ehlo, "\n")[1:] {
+		if word, _, _ := strings.Cut(line, " "); strings.EqualFold(word, ext) {
+			return true
+		}
+	}
+	return false
+}
+
+// SetDeadline notes whether go-smtp has set one; without it, Write sets its
+// own.
+func (w *wire) SetDeadline(t time.Time) error {
+	w.deadline = !t.IsZero()
+	return w.Conn.SetDeadline(t)
+}
+
+func (w *wire) Read(p []byte) (int, error) {
+	if len(w.pending) > 0 {
+		n := copy(p, w.pending)
+		w.pending = w.pending[n:]
+		return n, nil
+	}
+	if w.unread <= 0 {
+		return 0, errReplyTooLong
+	}
+	n, err := w.Conn.Read(p[:min(len(p), w.unread)])
+	w.unread -= n
+	w.firstLen += copy(w.first[w.firstLen:], p[:n])
+	return n, err
+}
+
+func (w *wire) Write(p []byte) (int, error) {
+	if w.authing && string(p) == "*\r\n" && string(w.first[:w.firstLen]) != "334" {
+		// go-smtp cancels an exchange that the server has already ended,
+		// and would wait for the reply to that. It gets one of ours.
+		w.pending = append(w.pending, "501 5.7.0 cancelled\r\n"...)
+		return len(p), nil
+	}
+	switch {
+	case !w.deadline: // a part of the body
+		if err := w.SetWriteDeadline(time.Now().Add(dataTimeout)); err != nil {
+			return 0, err
+		}
+	case bytes.HasPrefix(p, []byte("MAIL ")):
+		w.replyCap = maxReply
+	case w.lmtp && bytes.HasPrefix(p, []byte("RCPT ")):
+		w.replyCap += maxReplyRcpt
+	}
+	w.unread = w.replyCap
+	w.firstLen = 0
+	n, err := w.Conn.Write(p)
+	if err != nil {
+		w.failed = true
+	}
+	return n, err
+}
+
+// interrupt breaks off whatever is under way, from any goroutine.
+func (w *wire) interrupt() {
+	w.cut.Store(true)
+	w.raw.Close() // not TLS's Close, which may wait for its goodbye to be written
+}
+
+// salvage looks for a reply on a connection that could not be written to: a
+// server that has had enough says why before it closes.
+func (w *wire) salvage() error {
+	if w.cut.Load() || w.SetReadDeadline(time.Now().Add(salvageTimeout)) != nil {
+		return nil
+	}
+	_, err := newReplyReader(w.Conn).reply(0)
+	var reply *smtp.SMTPError
+	if errors.As(err, &reply) {
+		return reply
+	}
+	return nil
+}
+
+// quit says goodbye and waits for the server to close, so that it no longer
+// counts this connection when the next one comes.
+func (w *wire) quit() {
+	if !w.failed && !w.cut.Load() && w.Conn.SetDeadline(time.Now().Add(quitTimeout)) == nil {
+		if _, err := io.WriteString(w.Conn, "QUIT\r\n"); err == nil {
+			_, _ = io.Copy(io.Discard, io.LimitReader(w.Conn, maxReply))
+		}
+	}
+	w.raw.Close()
+}
+
+// A replyReader reads replies, each of bounded length.
+type replyReader struct {
+	lim  *io.LimitedReader
+	buf  *bufio.Reader
+	text *textproto.Reader
+}
+
+func newReplyReader(r io.Reader) *replyReader {
+	lim := &io.LimitedReader{R: r}
+	buf := bufio.NewReader(lim)
+	return &replyReader{lim: lim, buf: buf, text: textproto.NewReader(buf)}
+}
+
+// reply reads one reply. One of another code than expect is an
+// *smtp.SMTPError; with expect 0 every reply from 400 up is.
+func (r *replyReader) reply(expect int) (string, error) {
+	r.lim.N = maxReply
+	code, msg, err := r.text.ReadResponse(expect)
+	var te *textproto.Error
+	switch {
+	case errors.As(err, &te):
+		return "", &smtp.SMTPError{Code: te.Code, Message: te.Msg}
+	case err != nil && r.lim.N <= 0:
+		return "", errReplyTooLong
+	case err != nil:
+		return "", err
+	case expect == 0 && code >= 400:
+		return "", &smtp.SMTPError{Code: code, Message: msg}
+	}
+	return msg, nil
+}
+
+// rest returns what was read beyond the last reply.
+func (r *replyReader) rest() []byte {
+	b, _ := r.buf.Peek(r.buf.Buffered())
+	return bytes.Clone(b)
+}
