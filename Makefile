@@ -1,0 +1,48 @@
+# make test and make lint need only Go; golangci-lint is built from its module
+# into .bin the first time.
+
+GOLANGCI_LINT_VERSION := v2.12.2
+LINT := $(CURDIR)/.bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
+
+# TESTFLAGS adds flags to go test, as in make test TESTFLAGS=-v
+TESTFLAGS ?=
+FUZZTIME ?= 30s
+
+.PHONY: all test lint generate bench fuzz cover
+
+all: lint test
+
+# Race detector on, but for the tests that measure memory; the seeds of the
+# fuzz targets and the examples run too.
+test:
+	go test -race -timeout 15m $(TESTFLAGS) ./...
+	go test -run Memory $(TESTFLAGS) .
+
+lint: $(LINT)
+	@test -z "$$(gofmt -l .)" || { echo "not gofmt'ed:"; gofmt -l .; exit 1; }
+	go vet ./...
+	go mod tidy -diff
+	$(LINT) run ./...
+
+$(LINT):
+	mkdir -p $(dir $@)
+	GOBIN=$(dir $@) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	mv $(dir $@)golangci-lint $@
+
+# The tables in README.md that come from the rules and the published limits.
+generate:
+	go test -run 'TestReadme' . -update
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+
+fuzz:
+	@set -e; for p in $$(go list ./...); do \
+		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+			go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; \
+		done; \
+	done
+
+cover:
+	go test -coverprofile=cover.out -coverpkg=./... ./...
+	go tool cover -func=cover.out | tail -1
