@@ -27,9 +27,9 @@ type Config struct {
 	// its limits. Default: the host of Dialer.Addr. Needed with Wrap or Dial.
 	Host string
 
-	// Dialer connects. It is the way to prefer: only a connection that
-	// smtpretry made has a deadline for the upload of the body and shows
-	// a refusal that comes in the middle of it.
+	// Dialer connects. It is the way to prefer: only of a connection that
+	// smtpretry made can it tell whether the final dot has left, and see a
+	// refusal that comes in the middle of the body.
 	Dialer *Dialer
 
 	// Dial connects instead of Dialer: it returns a client of the user's
@@ -38,8 +38,9 @@ type Config struct {
 	Dial func(ctx context.Context) (*smtp.Client, error)
 
 	// Auth returns fresh credentials; it is called once for each new
-	// connection. nil: no AUTH. PLAIN and LOGIN are refused on connections
-	// of the Dialer's that are neither encrypted nor on loopback. When the
+	// connection. nil: no AUTH. Mechanisms that show the secret (PLAIN,
+	// LOGIN, bearer tokens) are refused on connections of the Dialer's that
+	// are neither encrypted nor on loopback. When the
 	// server refuses the account (535), every message of this client fails
 	// with [ErrRefused], without asking the server again, until Auth
 	// returns other credentials or 10 minutes have passed.
@@ -48,7 +49,7 @@ type Config struct {
 	Policy   Policy       // when to try again; zero: the defaults of its fields
 	Limiter  *Limiter     // may be shared between clients; nil: one of its own, with the published limits
 	MaxConns int          // connections at once; 0: 1. The Limiter's Limit.MaxConns holds besides
-	MaxSpool int64        // octets of a body that SendMail keeps for another try; 0: 64 MiB; negative: none
+	MaxSpool int64        // octets of a body that SendMail keeps for another try; 0: 64 MiB; negative: none but its first 32 KiB
 	Logger   *slog.Logger // nil: silent. Never given bodies or secrets
 	Trace    *Trace       // nil: nothing is told
 }
@@ -85,7 +86,8 @@ type Client struct {
 }
 
 // New returns a Client that connects by itself, through cfg.Dialer or
-// cfg.Dial. Nothing is dialled yet. The error is a *[FieldError].
+// cfg.Dial. Nothing is dialled yet. The error is a *[FieldError], or the
+// *[InvalidLimitError] of cfg.Limiter's default.
 func New(cfg Config) (*Client, error) {
 	if cfg.Dialer == nil && cfg.Dial == nil {
 		return nil, &FieldError{Field: "Config.Dialer", Reason: "is nil, and so is Dial: there is no way to connect"}
@@ -97,8 +99,8 @@ func New(cfg Config) (*Client, error) {
 // or not. From then on c belongs to the Client and must not be used beside
 // it. With cfg.Dialer or cfg.Dial further connections are made when c's is
 // lost; without, there is never another, and messages end with
-// [ErrNoReconnect]. cfg.Auth is used for further connections only. The error
-// is a *[FieldError].
+// [ErrNoReconnect]. cfg.Auth is used for further connections only. The errors
+// are those of New.
 func Wrap(c *smtp.Client, cfg Config) (*Client, error) {
 	if c == nil {
 		return nil, &FieldError{Field: "client", Reason: "is nil"}

@@ -24,8 +24,9 @@ type Policy struct {
 	// MaxAttempts is the number of attempts in all for one recipient, the
 	// first included; 0: no limit. Attempts that cost the server nothing do
 	// not count: over a kept connection that turned out to be closed, on a
-	// connection that the server ended after some messages, and the rest of
-	// a transaction that had too many recipients.
+	// connection that the server ended after some messages, over one
+	// connection more than the server takes while others work, and the rest
+	// of a transaction that had too many recipients.
 	MaxAttempts int
 
 	// MaxElapsed is the time from the call to the start of the last

@@ -6,8 +6,9 @@ import (
 
 // A Trace is told what happens to messages as it happens. Any field may be
 // nil, and a nil *Trace is fine. The functions run on the goroutine of the
-// Send they tell of, between two steps of it: they must not block, and they
-// must be safe for concurrent use when several messages are sent at once.
+// Send they tell of, between two steps of it, which may hold a connection:
+// they must not block or send with the same Client, and they must be safe for
+// concurrent use when several messages are sent at once.
 type Trace struct {
 	Attempted func(Attempt) // an attempt has ended and what comes next is decided
 	Waiting   func(Wait)    // a wait begins that is longer than zero
