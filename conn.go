@@ -19,6 +19,8 @@ type conn struct {
 	delivered int    // transactions that were accepted
 	used      int    // transactions that were begun
 	print     authPrint
+	announced ehloLimits
+	domains   map[string]bool // of the recipients that were offered, while their number is limited
 }
 
 // Close ends the connection politely. The limiter calls it for connections
@@ -57,7 +59,11 @@ func (cn *conn) interrupt() {
 // giveBack ends a permit. Its connection is kept, unless it is lost, or has
 // carried as many messages as it may and can be replaced.
 func (c *Client) giveBack(ctx context.Context, p *permit, cn *conn) {
-	if most := c.pool.limit().PerConn; !cn.dead && (most <= 0 || cn.used < most || !c.canDial()) {
+	most := c.pool.limit().PerConn
+	if own := cn.announced.mails; own > 0 && (most == 0 || own < most) {
+		most = own
+	}
+	if !cn.dead && (most <= 0 || cn.used < most || !c.canDial()) {
 		p.release(cn)
 		return
 	}

@@ -75,8 +75,12 @@ func newDelivery(c *Client, m *Message, p Policy) *delivery {
 // without regard to case, local parts are the receiver's business (RFC 5321
 // section 2.4).
 func addressKey(addr string) string {
-	i := strings.LastIndexByte(addr, '@')
-	return addr[:i+1] + strings.ToLower(addr[i+1:])
+	return addr[:strings.LastIndexByte(addr, '@')+1] + addressDomain(addr)
+}
+
+// addressDomain is equal for addresses of one domain.
+func addressDomain(addr string) string {
+	return strings.ToLower(addr[strings.LastIndexByte(addr, '@')+1:])
 }
 
 // mailOptions returns what goes with MAIL: the user's options and what the
@@ -244,7 +248,8 @@ func (d *delivery) attempt(ctx context.Context, p *permit, cn *conn, batch []*re
 
 func (d *delivery) envelope(p *permit, batch []*recipient) (*envelope, error) {
 	e := &envelope{from: d.m.From, options: d.opts, rcptOpts: d.m.RcptOptions, size: d.m.Size,
-		mailing: p.started, mailed: p.counted,
+		announced: d.c.pool.announce, offering: p.lower, mailing: p.started, mailed: p.counted,
+		only: !d.c.canDial(),
 		tooMany: func(err error) bool {
 			return d.c.classify(err, StageRcpt).Cause == CauseTooManyRecipients
 		}}

@@ -32,13 +32,14 @@ const (
 	OriginSet     = "set by SetLimit"
 	OriginDefault = "the limiter's default"
 	OriginKnown   = "known for " // and a provider's name
+	OriginEHLO    = "announced in the reply to EHLO"
 )
 
 // An Origin says where one part of a limit comes from.
 type Origin struct {
 	Field  string // of Limit
 	Value  string // as text, such as "30 per 1m"
-	From   string // OriginSet, OriginDefault, or OriginKnown and the provider
+	From   string // OriginSet, OriginDefault, OriginKnown and the provider, or OriginEHLO
 	Source string // where the provider, or someone else, published it; empty unless known
 }
 
@@ -106,7 +107,7 @@ func (h *host) explain(now int64) Explanation {
 	e := Explanation{
 		Key:     h.key,
 		Limit:   h.limit.clone(),
-		Origins: h.origins,
+		Origins: h.provenance(),
 		Waiting: h.waiting,
 		Open:    h.state.open,
 		Tokens:  h.state.msgs.tokens(h.bounds.msgs, now),
@@ -147,7 +148,23 @@ func (c coolDown) String() string {
 	return text
 }
 
-// effective returns the limit in force for key and where each part of it
+// provenance says where each part of the limit in force comes from.
+func (h *host) provenance() []Origin {
+	lim, announced := stricter(h.own, h.announced.limit())
+	return origins(lim, func(part string) (from, source string) {
+		if announced[part] {
+			return OriginEHLO, "RFC 9422"
+		}
+		for _, o := range h.origins {
+			if o.Field == part || o.Field+" "+o.Value == part {
+				return o.From, o.Source
+			}
+		}
+		return "", ""
+	})
+}
+
+// effective returns the limit that the user and the provider set and where each part of it
 // comes from.
 func (l *Limiter) effective(s *shard, key string, p *provider) (Limit, []Origin) {
 	if own, ok := s.set[key]; ok {

@@ -24,20 +24,22 @@ type host struct {
 	limiter *Limiter
 	key     string
 
-	mu       sync.Mutex
-	limit    Limit
-	origins  []Origin
-	bounds   bounds
-	state    hostState
-	pools    map[*pool]struct{}
-	warm     line[*pool]
-	cold     line[*pool]
-	waiting  int
-	arrivals uint64
-	idle     idleList
-	closing  int   // open connections that are being closed
-	proven   int   // open connections that have come as far as MAIL
-	mailTrip int64 // the last round trip of MAIL
+	mu        sync.Mutex
+	own       Limit // by SetLimit, the default and the provider
+	origins   []Origin
+	announced ehloLimits
+	limit     Limit // in force: own, and what is announced
+	bounds    bounds
+	state     hostState
+	pools     map[*pool]struct{}
+	warm      line[*pool]
+	cold      line[*pool]
+	waiting   int
+	arrivals  uint64
+	idle      idleList
+	closing   int   // open connections that are being closed
+	proven    int   // open connections that have come as far as MAIL
+	mailTrip  int64 // the last round trip of MAIL
 
 	timer   *time.Timer
 	timerAt int64 // when it fires; never: not set
@@ -305,9 +307,16 @@ func (h *host) hangUp(l *link, how func(io.Closer) error) error {
 // setLimit puts another limit in force. Those who wait are planned anew, and
 // those who cannot be served before their deadline any more are told.
 func (h *host) setLimit(lim Limit, origins []Origin, now int64) {
-	to := newBounds(lim)
+	h.own, h.origins = lim, origins
+	h.compose(now)
+}
+
+// compose puts the strictest of all that is known of the host in force.
+func (h *host) compose(now int64) {
+	h.limit, _ = stricter(h.own, h.announced.limit())
+	to := newBounds(h.limit)
 	h.state.carry(&h.bounds, &to, now)
-	h.limit, h.origins, h.bounds = lim, origins, to
+	h.bounds = to
 	h.replan(now)
 }
 

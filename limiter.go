@@ -149,8 +149,8 @@ func (l *Limiter) wake(s *shard, key string, p *provider) *host {
 // newHost returns a host as it is remembered, which no one else knows.
 func (l *Limiter) newHost(s *shard, key string, p *provider) *host {
 	h := &host{limiter: l, key: key, pools: make(map[*pool]struct{}), timerAt: never}
-	h.limit, h.origins = l.effective(s, key, p)
-	h.bounds = newBounds(h.limit)
+	h.own, h.origins = l.effective(s, key, p)
+	h.limit, h.bounds = h.own, newBounds(h.own)
 	h.state.quotas = make([]quotaLog, len(h.limit.Quotas))
 	h.state.rcptQuotas = make([]quotaLog, len(h.limit.RecipientQuotas))
 	h.state.msgs.full = s.rest[key]

@@ -110,6 +110,31 @@ func (g *permit) ready() *permit {
 	return g
 }
 
+// lower hands back what g holds for more than n recipients, before the
+// message is started.
+func (g *permit) lower(n int) {
+	h := g.link.pool.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n >= g.rcpts || g.stage != permitHeld {
+		return
+	}
+	h.state.rcpts.held -= int64(g.rcpts - n)
+	g.rcpts = n
+	h.dispatch(h.limiter.now())
+}
+
+// announce tells the host's limits as a server has announced them.
+func (p *pool) announce(a ehloLimits) {
+	h := p.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.announced != a {
+		h.announced = a
+		h.compose(h.limiter.now())
+	}
+}
+
 // makeRoom closes the connection whose slot g was given.
 func (g *permit) makeRoom() {
 	if g.evicted != nil {

@@ -20,8 +20,12 @@ type envelope struct {
 	body     *body
 	same     func() error // says whether the body, now read, may be sent; nil: yes
 	tooMany  func(error) bool
-	mailing  func() // MAIL is about to be written
-	mailed   func() // MAIL was answered
+	only     bool // there is no other connection to go over
+
+	announced func(ehloLimits) // by a server that can be trusted
+	offering  func(rcpts int)  // so many will be offered
+	mailing   func()           // MAIL is about to be written
+	mailed    func()           // MAIL was answered
 }
 
 // An answer is what one recipient got: the last reply that concerns it, or the
@@ -69,10 +73,21 @@ func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 		return o.all(cn.stale(err), StageHello)
 	}
 
+	n := cn.fits(e)
+	if n == 0 {
+		_ = cn.Close() // nothing is under way on it
+		cn.dead = true
+		return o.all(errDomains, StageHello)
+	}
+	for i := n; i < len(e.rcpts); i++ {
+		o.replies[i].unasked = true
+	}
+
 	o.stage = StageMail
 	if err := cn.unfit(e); err != nil {
 		return o.all(err, StageMail)
 	}
+	e.offering(n)
 	e.mailing()
 	cn.used++
 	cn.dirty = true
@@ -151,6 +166,9 @@ func (cn *conn) unfit(e *envelope) error {
 func (cn *conn) offer(e *envelope, o *outcome) bool {
 	taken := 0
 	for i, rcpt := range e.rcpts {
+		if o.replies[i].unasked {
+			break
+		}
 		var opts *smtp.RcptOptions
 		if e.rcptOpts != nil {
 			opts = e.rcptOpts(rcpt)

@@ -210,12 +210,13 @@ func (s *session) rcpt(arg string) {
 	at := s.at(Rcpt)
 	at.Rcpt = to
 	s.step(at, 2, func() *Action {
-		if r := s.srv.admitRcpt(at.Time, s.to, triplet{s.ip(), s.from, to}); r != nil {
+		if r := s.srv.admitRcpt(at.Time, s.to, s.domains, triplet{s.ip(), s.from, to}); r != nil {
 			return s.refuse(r, to)
 		}
 		return s.ok("250 2.1.5 Ok")
 	}, func() {
 		s.to = append(s.to, Recipient{to, params})
+		s.domains[domainOf(to)] = true
 	})
 }
 

@@ -15,7 +15,7 @@ type Limits struct {
 	MaxConns   int           // connections at once; one too many waits 10 ms for a slot before it is refused
 	PerConn    int           // messages on one connection, counted at MAIL
 	PerMessage int           // recipients in one transaction
-	Domains    int           // recipient domains in one transaction
+	Domains    int           // recipient domains on one connection
 	Quota      Quota         // messages in any window, counted at MAIL
 	Greylist   time.Duration // a new triplet of client, sender and recipient is deferred this long
 	Box        Box           // punishment for violations
@@ -215,21 +215,15 @@ func (s *Server) admitMail(now time.Time, onConn int) *refusal {
 }
 
 // admitRcpt takes a recipient in, or says why not.
-func (s *Server) admitRcpt(now time.Time, have []Recipient, t triplet) *refusal {
+func (s *Server) admitRcpt(now time.Time, have []Recipient, domains map[string]bool, t triplet) *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	lim, m := &s.limits, &s.meter
 	if lim.PerMessage > 0 && len(have) >= lim.PerMessage {
 		return &refusal{by: ByPerMessage}
 	}
-	if lim.Domains > 0 {
-		domains := map[string]bool{domainOf(t.to): true}
-		for _, r := range have {
-			domains[domainOf(r.Addr)] = true
-		}
-		if len(domains) > lim.Domains {
-			return &refusal{by: ByDomains}
-		}
+	if lim.Domains > 0 && len(domains) >= lim.Domains && !domains[domainOf(t.to)] {
+		return &refusal{by: ByDomains}
 	}
 	if lim.Greylist > 0 {
 		first, known := m.triplets[t]

@@ -92,9 +92,15 @@ func TestRecipientLimits(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantReply(t, c.Rcpt("b@two.example", nil), 452, "too many recipients")
-		if _, err := c.Data(); err != nil {
-			t.Errorf("DATA after too many recipients: %v", err)
+		w, err := c.Data()
+		if err != nil {
+			t.Fatalf("DATA after too many recipients: %v", err)
 		}
+		// The domains count for the whole connection.
+		if err := errors.Join(w.Close(), c.Mail(sender, nil)); err != nil {
+			t.Fatal(err)
+		}
+		wantReply(t, c.Rcpt("a@three.example", nil), 452, "too many recipient domains")
 
 		c = dial(t, srv)
 		if err := send(c, friend); err != nil {
@@ -107,7 +113,7 @@ func TestRecipientLimits(t *testing.T) {
 			t.Error(err)
 		}
 		wantRefused(t, srv, testserver.ByPerMessage, 1, 1)
-		wantRefused(t, srv, testserver.ByDomains, 1, 1)
+		wantRefused(t, srv, testserver.ByDomains, 2, 1)
 		wantRefused(t, srv, testserver.ByRecipients, 1, 1)
 	})
 }

@@ -40,6 +40,7 @@ type session struct {
 	helo             string
 	tls              bool
 	user             string
+	domains          map[string]bool // of the recipients that were accepted
 
 	transaction
 }
@@ -55,7 +56,7 @@ type transaction struct {
 }
 
 func newSession(srv *Server, conn net.Conn, n int) *session {
-	s := &session{srv: srv, n: n, raw: conn, conn: conn, patience: srv.cfg.IdleTimeout}
+	s := &session{srv: srv, n: n, raw: conn, conn: conn, patience: srv.cfg.IdleTimeout, domains: make(map[string]bool)}
 	s.r = bufio.NewReaderSize(s, readBuffer)
 	s.w = bufio.NewWriter(conn)
 	return s
