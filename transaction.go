@@ -99,7 +99,11 @@ func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 		return o.all(err, StageData)
 	}
 	o.stage = StageBody
-	if err := cn.upload(data, e); err != nil {
+	err = cn.upload(data, e)
+	if err == nil {
+		err = ctx.Err() // the guard may not have run yet, and the dot would deliver
+	}
+	if err != nil {
 		cn.abort()
 		var bad *FieldError
 		if errors.As(err, &bad) {
