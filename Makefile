@@ -29,9 +29,11 @@ $(LINT):
 	GOBIN=$(dir $@) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	mv $(dir $@)golangci-lint $@
 
-# The tables in README.md that come from the rules and the published limits.
+# The tables in README.md and docs/ that come from the rules, the published
+# limits and the comparison with go-smtp.
 generate:
 	go test -run 'TestReadme' . -update
+	go test -run 'TestDropIn' ./internal/dropin -update
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...

@@ -15,6 +15,7 @@ type conn struct {
 	addr      string
 	name      string // said in EHLO, if by us
 	dirty     bool   // a transaction was begun and not ended: RSET before the next
+	left      bool   // it was begun by Send
 	dead      bool   // not to be used again
 	delivered int    // transactions that were accepted
 	used      int    // transactions that were begun
@@ -24,10 +25,17 @@ type conn struct {
 }
 
 // Close ends the connection politely. The limiter calls it for connections
-// that have been idle for too long.
+// that have been idle for too long, at a time when no method may be running
+// and what was written to DebugWriter is perhaps being read.
 func (cn *conn) Close() error {
+	cn.smtp.DebugWriter = nil
+	return cn.quit()
+}
+
+// quit is Close within a method.
+func (cn *conn) quit() error {
 	if cn.wire != nil && !cn.dead {
-		cn.wire.quit()
+		cn.wire.quit(cn.smtp.DebugWriter)
 		return nil
 	}
 	if !cn.dead {
@@ -68,7 +76,7 @@ func (c *Client) giveBack(ctx context.Context, p *permit, cn *conn) {
 		return
 	}
 	done := cn.guard(ctx)
-	_ = cn.Close() // nothing is under way on it
+	_ = cn.quit() // nothing is under way on it
 	done()
 	p.release(nil)
 }
@@ -132,7 +140,7 @@ func (cn *conn) reset() error {
 		cn.abort()
 		return err
 	}
-	cn.dirty = false
+	cn.dirty, cn.left = false, false
 	return nil
 }
 

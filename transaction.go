@@ -58,8 +58,8 @@ func (o *outcome) all(err error, at Stage) outcome {
 	return *o
 }
 
-// transact makes one transaction. When it returns, the connection is ready
-// for the next one, or dead.
+// transact makes one transaction. One that did not end is left as it is, as
+// go-smtp does: RSET comes before the next, and is spared if none comes.
 func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 	done := cn.guard(ctx)
 	defer done()
@@ -90,19 +90,18 @@ func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 	e.offering(n)
 	e.mailing()
 	cn.used++
-	cn.dirty = true
+	cn.dirty, cn.left = true, true
 	err = cn.smtp.Mail(e.from, e.options)
 	if cn.judge(err); !cn.dead {
 		e.mailed()
 	}
 	if err != nil {
-		_ = cn.reset()
+		cn.dirty = cn.dead // a MAIL that is refused begins nothing
 		return o.all(err, StageMail)
 	}
 
 	o.stage = StageRcpt
 	if !cn.offer(e, &o) {
-		_ = cn.reset()
 		return o
 	}
 
@@ -110,11 +109,14 @@ func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 	data, err := cn.smtp.Data()
 	if err != nil {
 		cn.judge(err)
-		_ = cn.reset()
 		return o.all(err, StageData)
 	}
 	o.stage = StageBody
-	if err := cn.upload(data, e); err != nil {
+	err = cn.upload(data, e)
+	if err == nil {
+		err = ctx.Err() // the guard may not have run yet, and the dot would deliver
+	}
+	if err != nil {
 		cn.abort()
 		var bad *FieldError
 		if errors.As(err, &bad) {

@@ -121,6 +121,12 @@ func (c *Client) do(at Stage, f func(*conn) error) error {
 	if err != nil {
 		return err
 	}
+	if cn.dirty && cn.left && at >= StageMail { // or recipients of Send's would get this message
+		if err := cn.reset(); err != nil {
+			c.drop()
+			return err
+		}
+	}
 	if err = f(cn); err == nil {
 		return nil
 	}
@@ -132,7 +138,7 @@ func (c *Client) do(at Stage, f func(*conn) error) error {
 		return err // 252 is the usual reply to VRFY (RFC 5321 section 3.5.3)
 	}
 	c.pool.observe(v, time.Now(), time.Time{})
-	if v.ConnDead {
+	if v.ConnDead && !isSASL(err) { // an exchange that the mechanism ended was cancelled
 		c.drop()
 	}
 	return err
@@ -177,7 +183,8 @@ func (c *Client) Hello(localName string) error {
 	c.raw.mu.Unlock()
 	return c.do(StageHello, func(cn *conn) error {
 		if cn.name == localName {
-			return nil // said when it was dialled
+			cn.name = "" // said when it was dialled, and asked for once
+			return nil
 		}
 		return cn.smtp.Hello(localName)
 	})
@@ -199,7 +206,7 @@ func (c *Client) Mail(from string, opts *smtp.MailOptions) error {
 		c.raw.permit.started()
 		err := cn.smtp.Mail(from, opts)
 		c.raw.permit.counted()
-		cn.dirty = true
+		cn.dirty, cn.left = err == nil, false
 		cn.used++
 		return err
 	})
@@ -298,7 +305,7 @@ func (c *Client) TLSConnectionState() (state tls.ConnectionState, ok bool) {
 // under way end as with Close.
 func (c *Client) Quit() error {
 	err := c.quitRaw()
-	return errors.Join(err, c.shut(func(cn *conn) error { return cn.Close() }))
+	return errors.Join(err, c.shut(func(cn *conn) error { c.prepare(cn); return cn.quit() }))
 }
 
 func (c *Client) quitRaw() error {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 
 	"github.com/smtpretry/smtpretry"
@@ -137,6 +138,78 @@ func TestDialogue(t *testing.T) {
 			check(t, byHand(c, "c@example.net"))
 			check(t, c.Quit())
 		})
+	})
+	t.Run("refused by SendMail", func(t *testing.T) {
+		cfg := testserver.Config{Script: testserver.Script{
+			testserver.On(testserver.Mail, testserver.Reply("550 5.1.8 Bad sender")),
+			testserver.On(testserver.Rcpt, testserver.Reply("550 5.1.1 User unknown")).To("nobody@").Always(),
+		}}
+		dialogues(t, cfg, func(t *testing.T, c verbs) {
+			check(t, c.Hello("me.example.org"))
+			if err := c.Hello("me.example.org"); err == nil {
+				t.Error("no error from a second Hello")
+			}
+			for _, to := range []string{"a@example.net", "nobody@example.net"} {
+				if err := c.SendMail("me@example.org", []string{to}, strings.NewReader(text)); replyIn(err) == nil || replyIn(err).Code != 550 {
+					t.Errorf("got %v, want the 550", err)
+				}
+			}
+			check(t, c.Reset())
+			check(t, c.SendMail("me@example.org", []string{"a@example.net"}, strings.NewReader(text)))
+			_ = c.SendMail("me@example.org", []string{"nobody@example.net"}, strings.NewReader(text))
+			check(t, c.Quit())
+		})
+	})
+}
+
+// TestByHandAfterRefusal: recipients of a message that Send left unfinished
+// do not get the next one.
+func TestByHandAfterRefusal(t *testing.T) {
+	bubble(t, testserver.Config{Script: testserver.Script{testserver.On(testserver.Data, testserver.Reply("554 5.7.1 No"))}},
+		func(t *testing.T, srv *testserver.Server) {
+			c := client(t, srv, nil)
+			if err := c.SendMail("me@example.org", []string{"leaked@example.net"}, strings.NewReader(text)); err == nil {
+				t.Error("no error")
+			}
+			if err := c.Noop(); err != nil {
+				t.Error(err)
+			}
+			if err := byHand(c, "a@example.net"); err != nil {
+				t.Error(err)
+			}
+			holds(t, srv, text, "a@example.net")
+		})
+}
+
+// TestAuthGivesUp: a mechanism that ends the exchange does not end the
+// connection.
+func TestAuthGivesUp(t *testing.T) {
+	bubble(t, testserver.Config{Users: map[string]string{"me": "right"}, Mechanisms: []string{"OAUTHBEARER"}},
+		func(t *testing.T, srv *testserver.Server) {
+			c := client(t, srv, nil)
+			var refused *sasl.OAuthBearerError
+			if err := c.Auth(sasl.NewOAuthBearerClient(&sasl.OAuthBearerOptions{Username: "me", Token: "old"})); !errors.As(err, &refused) {
+				t.Errorf("got %v, want what the server said of the token", err)
+			}
+			if err := c.Auth(sasl.NewOAuthBearerClient(&sasl.OAuthBearerOptions{Username: "me", Token: "right"})); err != nil {
+				t.Error(err)
+			}
+			if n := srv.Stats().Conns; n != 1 {
+				t.Errorf("%d connections, want 1", n)
+			}
+		})
+}
+
+// TestGreetingCode: a refusal in the greeting has its enhanced code, as from
+// go-smtp.
+func TestGreetingCode(t *testing.T) {
+	bubble(t, testserver.Config{Script: testserver.Script{
+		testserver.On(testserver.Greeting, testserver.Reply("554-5.7.1 Go away\n554 5.7.1 for good").ThenClose()),
+	}}, func(t *testing.T, srv *testserver.Server) {
+		want := smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 7, 1}, Message: "Go away\nfor good"}
+		if got := replyIn(client(t, srv, nil).Noop()); got == nil || *got != want {
+			t.Errorf("got %#v, want %#v", got, want)
+		}
 	})
 }
 
@@ -300,6 +373,15 @@ func TestFields(t *testing.T) {
 		}
 		if n := strings.Count(said.String(), "MAIL FROM:<me@example.org>"); n != 3 {
 			t.Errorf("DebugWriter saw %d attempts, want 3", n)
+		}
+		if err := c.SendMail("me@example.org", []string{"a@example.net"}, strings.NewReader(text)); err != nil {
+			t.Error(err)
+		}
+		if err := c.Quit(); err != nil {
+			t.Error(err)
+		}
+		if !strings.HasSuffix(said.String(), "QUIT\r\n221 2.0.0 Bye\r\n") {
+			t.Error("DebugWriter did not see the goodbye")
 		}
 		if !strings.Contains(said.String(), "Hello there.") || !strings.Contains(said.String(), "250-mx.example.test") {
 			t.Error("DebugWriter did not see everything")

@@ -252,11 +252,15 @@ func (w *wire) salvage() error {
 }
 
 // quit says goodbye and waits for the server to close, so that it no longer
-// counts this connection when the next one comes.
-func (w *wire) quit() {
+// counts this connection when the next one comes. What is said goes to debug,
+// too, if it is not nil.
+func (w *wire) quit(debug io.Writer) {
+	if debug == nil {
+		debug = io.Discard
+	}
 	if !w.failed && !w.cut.Load() && w.Conn.SetDeadline(time.Now().Add(quitTimeout)) == nil {
-		if _, err := io.WriteString(w.Conn, "QUIT\r\n"); err == nil {
-			_, _ = io.Copy(io.Discard, io.LimitReader(w.Conn, maxReply))
+		if _, err := io.WriteString(io.MultiWriter(w.Conn, debug), "QUIT\r\n"); err == nil {
+			_, _ = io.Copy(debug, io.LimitReader(w.Conn, maxReply))
 		}
 	}
 	w.raw.Close()
@@ -283,15 +287,26 @@ func (r *replyReader) reply(expect int) (string, error) {
 	var te *textproto.Error
 	switch {
 	case errors.As(err, &te):
-		return "", &smtp.SMTPError{Code: te.Code, Message: te.Msg}
+		return "", replyError(te.Code, te.Msg)
 	case err != nil && r.lim.N <= 0:
 		return "", errReplyTooLong
 	case err != nil:
 		return "", err
 	case expect == 0 && code >= 400:
-		return "", &smtp.SMTPError{Code: code, Message: msg}
+		return "", replyError(code, msg)
 	}
 	return msg, nil
+}
+
+// replyError is a reply as go-smtp gives it: with the enhanced status code,
+// which stands before each line (RFC 2034 section 4), apart from the words.
+func replyError(code int, msg string) *smtp.SMTPError {
+	word, rest, found := strings.Cut(msg, " ")
+	enhanced, n := scanEnhanced(word)
+	if !found || n == 0 || n < len(word) {
+		return &smtp.SMTPError{Code: code, Message: msg}
+	}
+	return &smtp.SMTPError{Code: code, EnhancedCode: enhanced, Message: strings.ReplaceAll(rest, "\n"+word+" ", "\n")}
 }
 
 // rest returns what was read beyond the last reply.

@@ -49,6 +49,10 @@ type Config struct {
 	ShowSecrets    bool        // show AUTH exchanges in transcript and events
 	OnEvent        func(Event) // told what happens, from the sessions' goroutines; must not block
 
+	// OnInput is given all octets that come over connection conn, those that
+	// came encrypted as they are without, from the sessions' goroutines. It must not keep p.
+	OnInput func(conn int, p []byte)
+
 	// Network and Addr are where Start listens; default a network of its own,
 	// "127.0.0.1:0". A name as host can be dialled by that name.
 	Network *memnet.Network

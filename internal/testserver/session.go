@@ -102,7 +102,11 @@ func (s *session) Read(p []byte) (int, error) {
 		return 0, io.ErrClosedPipe
 	}
 	s.conn.SetReadDeadline(time.Now().Add(s.patience))
-	return s.conn.Read(p)
+	n, err := s.conn.Read(p)
+	if n > 0 && s.srv.cfg.OnInput != nil {
+		s.srv.cfg.OnInput(s.n, p[:n])
+	}
+	return n, err
 }
 
 func (s *session) flush() bool {

@@ -29,7 +29,7 @@ type Cert uint8
 
 // The certificates, all self-signed and made when the server is.
 const (
-	GoodCert      Cert = iota // for Config.Name, localhost and loopback addresses
+	GoodCert      Cert = iota // for Config.Name, localhost, loopback addresses and 0.0.0.0
 	ExpiredCert               // ended yesterday
 	WrongNameCert             // for other.example.test
 	UntrustedCert             // not trusted by Server.TLSConfig
@@ -54,7 +54,7 @@ func newIdentity(name string, kind Cert) *identity {
 
 		BasicConstraintsValid: true,
 		DNSNames:              []string{name, "localhost"},
-		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback, net.IPv4zero},
 	}
 	switch kind {
 	case ExpiredCert:
