@@ -68,7 +68,7 @@ func TestNothingIsLeft(t *testing.T) {
 			if how == "kill" {
 				// Each of the mail servers is there.
 				said := strings.Join(processes(tmp), "\n")
-				for _, name := range []string{"/master", "/postgrey", "/exim4", "smtpd", "/smtp-sink"} {
+				for _, name := range []string{"/master -c", "postgrey --inet", "/exim4 -C", "/smtpd -d", "/smtp-sink -u"} {
 					if !strings.Contains(said, name) {
 						t.Errorf("%s does not run:\n%s", name, said)
 					}

@@ -5,6 +5,7 @@ package realservers_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -38,6 +39,11 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		return
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "16"); err != nil { // they wait more than they work
+		fmt.Println(err)
+		os.Exit(1)
 	}
 	code := m.Run()
 	for _, s := range started.list {
@@ -320,13 +326,6 @@ func wantError(t *testing.T, err error, reasons ...error) {
 			t.Errorf("the error is %v, want %v", err, r)
 		}
 	}
-}
-
-// timed returns how long f takes.
-func timed(f func()) time.Duration {
-	start := time.Now()
-	f()
-	return time.Since(start)
 }
 
 // send is Send with a time limit, and no error that a test did not ask for.

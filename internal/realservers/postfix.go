@@ -19,6 +19,7 @@ var postfixListeners = []Listener{
 	{Name: "postfix-msgrate", Does: "10 messages per window, then 450 at MAIL"},
 	{Name: "postfix-rcptrate", Does: "10 recipients per window, then 450 at RCPT"},
 	{Name: "postfix-greylist", Does: "with postgrey: 450 at RCPT, with a hint, for a new client, sender and recipient"},
+	{Name: "postfix-errors", Does: "the 21st refusal on a connection is followed by 421; perm* 550"},
 	{Name: "postfix-hold", Does: "keeps in its queue what it takes, for counting"},
 	{Name: "postfix-tls", Does: "STARTTLS required: 530 at MAIL before it"},
 	{Name: "postfix-tls-expired", Does: "STARTTLS required, the certificate has expired"},

@@ -23,8 +23,9 @@ const (
 	// RateUnit is the window of the limits per time.
 	RateUnit = 4 * time.Second
 
-	// GreyDelay is how long the greylist puts a new triplet off.
-	GreyDelay = 3 * time.Second
+	// GreyDelay is how long the greylist puts a new triplet off. It is longer
+	// than the shortest wait that smtpretry reads out of a reply.
+	GreyDelay = 11 * time.Second
 
 	// firstPort is that of a server's first listener; the others follow.
 	firstPort = 2525

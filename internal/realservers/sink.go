@@ -40,8 +40,8 @@ func StartSinks(sinks []Sink) (*Server, error) {
 	return s.launch()
 }
 
-// Sunk returns the messages that a sink has seen whole, up to the final dot,
-// each with the envelope in its first lines.
+// Sunk returns the messages, of a few kilobytes at most, that a sink has seen
+// up to the final dot, each with the envelope in its first lines.
 func (s *Server) Sunk(name string) ([]string, error) {
 	entries, err := os.ReadDir(s.path(name))
 	if err != nil {
@@ -53,7 +53,9 @@ func (s *Server) Sunk(name string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		messages = append(messages, string(content))
+		if len(content) > 0 { // begun; written when it has ended
+			messages = append(messages, string(content))
+		}
 	}
 	return messages, nil
 }
