@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-sasl"
 
@@ -93,12 +94,17 @@ func TestWrongPassword(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			if n := strings.Count(s.Log(), "authenticator failed"); n != 1 {
-				t.Errorf("the server has seen %d logins, want 1:\n%s", n, s.Log())
-			}
 			password.Store(realservers.Password)
 			wantStates(t, send(t, c, note("right@example.test")), accepted)
 			tookOnce(t, s, eximTook, []string{"right@example.test"})
+			// It logs after it has replied.
+			failed := func() int { return strings.Count(s.Log(), "authenticator failed") }
+			for end := time.Now().Add(10 * time.Second); failed() == 0 && time.Now().Before(end); {
+				time.Sleep(20 * time.Millisecond)
+			}
+			if n := failed(); n != 1 {
+				t.Errorf("the server has seen %d wrong logins, want 1:\n%s", n, s.Log())
+			}
 		})
 	}
 }

@@ -33,7 +33,7 @@ func StartExim() (*Server, error) {
 		err = s.folders("Debian-exim", "spool", "log")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("Exim: %w", joinClose(err, s))
+		return nil, fmt.Errorf("exim: %w", joinClose(err, s))
 	}
 	s.logs = []string{s.path("log/mainlog"), s.path("log/paniclog")}
 	s.processes = []process{{

@@ -259,8 +259,11 @@ func took(listener string) *regexp.Regexp {
 // exactly once, and returns how many are missing and how many came more often.
 func tookOnce(t *testing.T, s *realservers.Server, took *regexp.Regexp, to []string) (missing, doubled int) {
 	t.Helper()
-	end := time.Now().Add(time.Minute)
-	for {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) { // it logs when it delivers
+		late := time.Now().After(end)
+		if !late && !drained(t, s, took, to) {
+			continue
+		}
 		missing, doubled = 0, 0
 		counts := map[string]int{}
 		for _, m := range took.FindAllStringSubmatch(s.Log(), -1) {
@@ -276,10 +279,9 @@ func tookOnce(t *testing.T, s *realservers.Server, took *regexp.Regexp, to []str
 				doubled++
 			}
 		}
-		if missing == 0 && drained(t, s, took, to) || time.Now().After(end) {
+		if late || missing == 0 {
 			break
 		}
-		time.Sleep(100 * time.Millisecond) // it logs when it delivers
 	}
 	if missing > 0 || doubled > 0 {
 		t.Errorf("of %d recipients the server has %d not, and %d more than once", len(to), missing, doubled)

@@ -23,7 +23,7 @@ func StartOpenSMTPD() (*Server, error) {
 		return nil, err
 	}
 	if err := s.jail("root"); err != nil {
-		return nil, fmt.Errorf("OpenSMTPD: %w", joinClose(err, s))
+		return nil, fmt.Errorf("opensmtpd: %w", joinClose(err, s))
 	}
 	s.processes = []process{{
 		Args:   []string{"/usr/sbin/smtpd", "-d", "-f", "/etc/smtpd.conf"},

@@ -36,7 +36,7 @@ func StartPostfix() (*Server, error) {
 		return nil, err
 	}
 	if err := s.preparePostfix(); err != nil {
-		return nil, fmt.Errorf("Postfix: %w", joinClose(err, s))
+		return nil, fmt.Errorf("postfix: %w", joinClose(err, s))
 	}
 	return s.launch()
 }

@@ -23,7 +23,8 @@ func TestRestart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := own(t, realservers.StartPostfix)
-			c := client(t, s.Addr("postfix-hold"), func(cfg *smtpretry.Config) { cfg.MaxConns = 4 })
+			seen := new(attempts)
+			c := client(t, s.Addr("postfix-hold"), func(cfg *smtpretry.Config) { cfg.MaxConns, cfg.Trace = 4, seen.trace() })
 			const messages, restarts = 400, 2
 			to := names("restart-"+name+"-", messages)
 			states := make([]smtpretry.State, messages)
@@ -64,6 +65,9 @@ func TestRestart(t *testing.T) {
 			queue, err := s.Queue()
 			if err != nil {
 				t.Fatal(err)
+			}
+			if seen.met(func(v smtpretry.Verdict) bool { return v.Cause == smtpretry.CauseNetwork }) == 0 {
+				t.Error("nothing was under way when the server went")
 			}
 			doubt, there, doubled := 0, 0, 0
 			for i, addr := range to {
