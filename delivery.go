@@ -245,6 +245,9 @@ func (d *delivery) attempt(ctx context.Context, p *permit, cn *conn, batch []*re
 func (d *delivery) envelope(p *permit, batch []*recipient) (*envelope, error) {
 	e := &envelope{from: d.m.From, options: d.opts, rcptOpts: d.m.RcptOptions, size: d.m.Size,
 		mailing: p.started, mailed: p.counted,
+		spent: func(err error) bool {
+			return d.c.classify(err, StageMail).Cause == CauseConnectionLimit
+		},
 		tooMany: func(err error) bool {
 			return d.c.classify(err, StageRcpt).Cause == CauseTooManyRecipients
 		}}

@@ -18,10 +18,11 @@ type envelope struct {
 	rcptOpts func(string) *smtp.RcptOptions
 	size     int64 // 0: unknown
 	body     *body
-	same     func() error // says whether the body, now read, may be sent; nil: yes
-	tooMany  func(error) bool
-	mailing  func() // MAIL is about to be written
-	mailed   func() // MAIL was answered
+	same     func() error     // says whether the body, now read, may be sent; nil: yes
+	spent    func(error) bool // the reply to MAIL is about the connection
+	tooMany  func(error) bool // the reply to RCPT is about the transaction
+	mailing  func()           // MAIL is about to be written
+	mailed   func()           // MAIL was answered
 }
 
 // An answer is what one recipient got: the last reply that concerns it, or the
@@ -81,6 +82,9 @@ func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 		e.mailed()
 	}
 	if err != nil {
+		if e.spent(err) {
+			cn.abort() // the next one would hear the same
+		}
 		_ = cn.reset()
 		return o.all(err, StageMail)
 	}

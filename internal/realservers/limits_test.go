@@ -157,6 +157,11 @@ func TestMessagesPerConnection(t *testing.T) {
 			if n != 2 {
 				t.Errorf("%d refusals with %d at MAIL, want 2:%s", n, test.code, seen.verdicts())
 			}
+			for _, a := range seen.list {
+				if a.Charged && a.Err != nil {
+					t.Errorf("an attempt was charged that another connection cures: %v", a.Verdict)
+				}
+			}
 			tookOnce(t, s, took(test.listener), to)
 		})
 	}

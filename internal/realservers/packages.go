@@ -166,7 +166,7 @@ func install(packages []string) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	args := append([]string{"install", "-y", "-qq", "--no-install-recommends"}, missing...)
+	args := append([]string{"install", "-y", "-qq", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120"}, missing...)
 	if _, err := run("/", "apt-get", args...); err == nil {
 		return nil
 	}
