@@ -265,12 +265,7 @@ func tookOnce(t *testing.T, s *realservers.Server, took *regexp.Regexp, to []str
 			continue
 		}
 		missing, doubled = 0, 0
-		counts := map[string]int{}
-		for _, m := range took.FindAllStringSubmatch(s.Log(), -1) {
-			for _, addr := range strings.Fields(m[1]) {
-				counts[addr]++
-			}
-		}
+		counts := logged(s, took)
 		for _, addr := range to {
 			switch n := counts[addr]; {
 			case n == 0:
@@ -287,6 +282,18 @@ func tookOnce(t *testing.T, s *realservers.Server, took *regexp.Regexp, to []str
 		t.Errorf("of %d recipients the server has %d not, and %d more than once", len(to), missing, doubled)
 	}
 	return missing, doubled
+}
+
+// logged returns how often a server says that it has taken mail for each
+// recipient.
+func logged(s *realservers.Server, took *regexp.Regexp) map[string]int {
+	counts := map[string]int{}
+	for _, m := range took.FindAllStringSubmatch(s.Log(), -1) {
+		for _, addr := range strings.Fields(m[1]) {
+			counts[addr]++
+		}
+	}
+	return counts
 }
 
 // drained says whether a server has delivered all that it took, so that a

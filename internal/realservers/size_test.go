@@ -61,6 +61,9 @@ func TestSize(t *testing.T) {
 				t.Error("the connection was not kept")
 			}
 			tookOnce(t, s, took(test.listener), []string{to})
+			if logged(s, took(test.listener))["big@example.test"] > 0 {
+				t.Error("the message was taken")
+			}
 		})
 	}
 }
