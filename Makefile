@@ -1,5 +1,6 @@
 # make test and make lint need only Go; golangci-lint is built from its module
-# into .bin the first time.
+# into .bin the first time. The tests with real mail servers need Linux with
+# apt, and root; elsewhere they say so and do not run.
 
 GOLANGCI_LINT_VERSION := v2.12.2
 LINT := $(CURDIR)/.bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
@@ -8,7 +9,7 @@ LINT := $(CURDIR)/.bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 TESTFLAGS ?=
 FUZZTIME ?= 30s
 
-.PHONY: all test lint generate bench fuzz cover
+.PHONY: all test lint generate bench fuzz cover servers
 
 all: lint test
 
@@ -44,6 +45,10 @@ fuzz:
 			go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; \
 		done; \
 	done
+
+# Real mail servers on loopback, until ^C.
+servers:
+	go run ./internal/realservers/servers
 
 cover:
 	go test -coverprofile=cover.out -coverpkg=./... ./...

@@ -189,21 +189,39 @@ func TestStaleConnection(t *testing.T) {
 	}
 }
 
-// TestMessagesPerConnection: a 421 on a connection that has delivered ends
-// what the server allows on one, and costs nothing.
+// TestMessagesPerConnection: a reply to MAIL that ends what the server allows
+// on one connection costs nothing, whether it hangs up or not.
 func TestMessagesPerConnection(t *testing.T) {
-	bubble(t, testserver.Config{Limits: testserver.Limits{PerConn: 3}}, func(t *testing.T, srv *testserver.Server) {
-		c := client(t, srv, func(cfg *smtpretry.Config) { cfg.Policy.MaxAttempts = 1 })
-		to := addresses(10)
-		start := time.Now()
-		for _, addr := range to {
-			if _, err := c.Send(t.Context(), note(addr)); err != nil {
-				t.Fatal(err)
+	for _, test := range []struct {
+		server string
+		reply  *testserver.Action
+	}{
+		{"hangs up", nil},
+		{"Exim", testserver.Reply("421 too many messages in this connection")},
+		{"OpenSMTPD", testserver.Reply("452 4.5.3 Too many recipients: Too many messages sent")},
+	} {
+		t.Run(test.server, func(t *testing.T) {
+			limits := testserver.Limits{PerConn: 3}
+			if test.reply != nil {
+				limits.Replies = map[testserver.Limit]*testserver.Action{testserver.ByPerConn: test.reply}
 			}
-		}
-		took(t, start, 0, 0)
-		holds(t, srv, text, to...)
-	})
+			bubble(t, testserver.Config{Limits: limits}, func(t *testing.T, srv *testserver.Server) {
+				c := client(t, srv, func(cfg *smtpretry.Config) { cfg.Policy.MaxAttempts = 1 })
+				to := addresses(10)
+				start := time.Now()
+				for _, addr := range to {
+					if _, err := c.Send(t.Context(), note(addr)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				took(t, start, 0, 0)
+				holds(t, srv, text, to...)
+				if n := srv.Stats().Conns; n != 4 {
+					t.Errorf("%d connections, want 4", n)
+				}
+			})
+		})
+	}
 }
 
 // TestPerConnLimit: when the limit is known the server never has to say it.

@@ -250,6 +250,9 @@ func (d *delivery) envelope(p *permit, batch []*recipient) (*envelope, error) {
 	e := &envelope{from: d.m.From, options: d.opts, rcptOpts: d.m.RcptOptions, size: d.m.Size,
 		announced: d.c.pool.announce, offering: p.lower, mailing: p.started, mailed: p.counted,
 		only: !d.c.canDial(),
+		spent: func(err error) bool {
+			return d.c.classify(err, StageMail).Cause == CauseConnectionLimit
+		},
 		tooMany: func(err error) bool {
 			return d.c.classify(err, StageRcpt).Cause == CauseTooManyRecipients
 		}}

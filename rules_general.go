@@ -123,6 +123,7 @@ var wordRules = []builtinRule{
 	{name: "mailbox-full", words: "fullPhrase !'larger than|queue quota*' !rate", cause: CauseMailboxFull, source: rfc3463, sample: "rcpt: 552 5.2.2 Mailbox full"},
 	{name: "many-errors", words: "tooManyErrors", cause: CauseProtocol, scope: ScopeConnection, source: "Postfix", sample: "unknown: 421 4.7.0 Error: too many errors"},
 	{name: "per-connection", words: "inSession tooMany|limit", cause: CauseConnectionLimit, source: "Cisco", sample: "mail: 421 Too many messages for this session"},
+	{name: "per-session", stages: "mail", words: "'too many messages sent'", cause: CauseConnectionLimit, source: "OpenSMTPD", sample: "mail: 452 4.5.3 Too many recipients: Too many messages sent"},
 	{name: "recipient-rate", words: "'receiving mail|receiving messages|receiving too|recipient has exceeded|recipient is receiving|recipients per hour message receive|too many recent messages|of receiving messages|to this recipient|for this recipient|receive limit*|incoming mail|incoming messages|inbound mail|inbound messages|for this user|messages to'  rate|limit|throttle|tooMany", cause: CauseRateLimit, scope: ScopeRecipient,
 		source: "Gmail", sample: "rcpt: 450 4.2.1 The recipient has exceeded message rate limit"},
 	{name: "connections", words: "connLimit", cause: CauseConnectionLimit, source: rfc5321, sample: "greeting: 421 4.7.0 Too many connections from your IP"},

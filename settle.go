@@ -134,15 +134,15 @@ func (d *delivery) next(r *recipient, s *step, free bool) {
 
 // isFree says whether an attempt costs nothing and is repeated at once: a kept
 // connection that the server had closed meanwhile is stale, which is no
-// failure, and a 421 on a connection that has delivered ends what the server
-// allows on one connection.
+// failure, and a 421 on a connection that has delivered, or another reply to
+// MAIL that says so, ends what the server allows on one connection.
 func isFree(v Verdict, err error, reused bool, had int) bool {
 	switch v.Cause {
 	case CauseNetwork, CauseOverload, CauseConnectionLimit, CauseProtocol, CauseUnknown:
 	default:
 		return false // a reason that another connection does not cure
 	}
-	if v.Code == 421 {
+	if v.Code == 421 || v.Cause == CauseConnectionLimit && v.Class == Temporary && v.Stage == StageMail {
 		return had > 0 || reused && v.Stage <= StageMail
 	}
 	var slow interface{ Timeout() bool }

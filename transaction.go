@@ -18,9 +18,10 @@ type envelope struct {
 	rcptOpts func(string) *smtp.RcptOptions
 	size     int64 // 0: unknown
 	body     *body
-	same     func() error // says whether the body, now read, may be sent; nil: yes
-	tooMany  func(error) bool
-	only     bool // there is no other connection to go over
+	same     func() error     // says whether the body, now read, may be sent; nil: yes
+	spent    func(error) bool // the reply to MAIL is about the connection
+	tooMany  func(error) bool // the reply to RCPT is about the transaction
+	only     bool             // there is no other connection to go over
 
 	announced func(ehloLimits) // by a server that can be trusted
 	offering  func(rcpts int)  // so many will be offered
@@ -96,6 +97,9 @@ func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 		e.mailed()
 	}
 	if err != nil {
+		if e.spent(err) {
+			cn.abort() // the next one would hear the same
+		}
 		cn.dirty = cn.dead // a MAIL that is refused begins nothing
 		return o.all(err, StageMail)
 	}

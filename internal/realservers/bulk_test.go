@@ -1,0 +1,95 @@
+//go:build linux
+
+package realservers_test
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"github.com/smtpretry/smtpretry"
+	"github.com/smtpretry/smtpretry/internal/realservers"
+)
+
+// TestTenThousand: with more connections allowed than the server takes, each
+// of many messages arrives, and once.
+func TestTenThousand(t *testing.T) {
+	t.Parallel()
+	s, seen := postfix(t), new(attempts)
+	c := client(t, s.Addr("postfix-conn"), func(cfg *smtpretry.Config) {
+		cfg.MaxConns, cfg.Trace = 5, seen.trace()
+		cfg.Policy.MaxElapsed = 5 * time.Minute
+	})
+	const messages = 10_000
+	to := names("bulk-", messages)
+	start := time.Now()
+	sendEach(t, c, to, 50)
+	took := time.Since(start)
+	missing, doubled := tookOnce(t, s, postfixTook, to)
+	refused := seen.met(func(v smtpretry.Verdict) bool { return v.Code == 421 })
+	if refused == 0 {
+		t.Error("no 421 was met")
+	}
+	report(t, "Postfix, 2 connections at most, a client with 5: %d sent, %d delivered, %d missing, %d doubled, %d times 421 met, in %v",
+		messages, messages-missing, missing, doubled, refused, took.Round(time.Second))
+}
+
+// TestWrapMany: the same through a client that was there before, with a Dialer
+// for further connections.
+func TestWrapMany(t *testing.T) {
+	t.Parallel()
+	s, seen := postfix(t), new(attempts)
+	socket := &net.Dialer{LocalAddr: &net.TCPAddr{IP: source()}}
+	conn, err := socket.DialContext(t.Context(), "tcp", s.Addr("postfix-conn"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := smtpretry.Wrap(smtp.NewClient(conn), smtpretry.Config{
+		Dialer:   &smtpretry.Dialer{Addr: s.Addr("postfix-conn"), NetDial: socket.DialContext},
+		MaxConns: 5,
+		Trace:    seen.trace(),
+		Policy:   smtpretry.Policy{Backoff: smtpretry.Backoff{Initial: 200 * time.Millisecond, Max: 2 * time.Second}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	const messages = 1000
+	to := names("wrapped-", messages)
+	sendEach(t, c, to, 20)
+	missing, doubled := tookOnce(t, s, postfixTook, to)
+	refused := seen.met(func(v smtpretry.Verdict) bool { return v.Code == 421 })
+	if refused == 0 {
+		t.Error("no 421 was met")
+	}
+	report(t, "The same with Wrap: %d sent, %d delivered, %d missing, %d doubled, %d times 421 met", messages, messages-missing, missing, doubled, refused)
+}
+
+// TestDropIn: code that was written for go-smtp's SendMail, and a Dial of its
+// own.
+func TestDropIn(t *testing.T) {
+	t.Parallel()
+	s := postfix(t)
+	c, err := smtpretry.New(smtpretry.Config{Host: realservers.Name, Dial: func(ctx context.Context) (*smtp.Client, error) {
+		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: source()}}).DialContext(ctx, "tcp", s.Addr("postfix"))
+		if err != nil {
+			return nil, err
+		}
+		return smtp.NewClient(conn), nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	to := names("drop-in-", 3)
+	for _, addr := range to {
+		if err := c.SendMail("me@example.org", []string{addr}, strings.NewReader(text)); err != nil {
+			t.Error(err)
+		}
+	}
+	tookOnce(t, s, postfixTook, to)
+}
