@@ -138,6 +138,9 @@ func newClient(cfg Config) (*Client, error) {
 	if c.host == "" {
 		return nil, &FieldError{Field: "Config.Host", Reason: "is empty: without a Dialer it must name the server, for its limits"}
 	}
+	if oneLine(c.host) != c.host {
+		return nil, &FieldError{Field: "Config.Host", Value: c.host, Reason: "is not a host's name"}
+	}
 	if err := cfg.Policy.validate(); err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ type answer struct {
 type outcome struct {
 	replies []answer // one for each recipient
 	stage   Stage    // how far it got
-	queued  string   // the server's words to the final dot
+	queued  string   // the server's words to the final dot, on one line
 	body    error    // a *FieldError: the body is at fault, nothing was sent
 }
 
@@ -300,7 +300,7 @@ func (cn *conn) final(o *outcome, said string, err error) answer {
 	var r *smtp.SMTPError
 	isReply := errors.As(err, &r)
 	if err == nil || isReply && r.Code/100 == 2 {
-		o.queued = said
+		o.queued = oneLine(said)
 		return answer{stage: StageDot}
 	}
 	cn.judge(err)
