@@ -65,16 +65,22 @@ func (c *Client) take(message bool) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	held := false
+	defer func() {
+		if !held {
+			p.release(nil)
+		}
+	}()
 	cn, ok := p.conn.(*conn)
 	if !ok {
 		if cn, _, err = c.dial(ctx, c.raw.name); err != nil {
-			p.release(nil)
 			if c.life.Err() != nil {
 				err = ErrClosed
 			}
 			return nil, err
 		}
 	}
+	held = true
 	c.raw.permit, c.raw.body = p, nil
 	c.raw.conn.Store(cn)
 	if c.life.Err() != nil { // Close may have looked too early to see cn
