@@ -48,6 +48,8 @@ var (
 		msg: "the server, or somebody before it, sent plain text behind its reply to STARTTLS"}
 	errCleartextAuth = &fault{rule: "cleartext-auth", class: Permanent, cause: CauseTLS, scope: ScopeAccount,
 		msg: "AUTH would send the secret in clear text; use TLSStartTLS or TLSImplicit"}
+	errAuthEndless = &fault{rule: "auth-endless", class: Unknown, cause: CauseProtocol, scope: ScopeConnection,
+		msg: "the server's questions to AUTH do not end"}
 )
 
 // A wire is the net.Conn between go-smtp's client and the socket, above TLS.
@@ -60,6 +62,7 @@ type wire struct {
 	raw      net.Conn // the socket
 	tls      *tls.Conn
 	addr     string
+	local    bool // does not leave this machine
 
 	pending  []byte // replies for go-smtp to read before it reads the socket's
 	lmtp     bool   // after the dot, there is a reply for each recipient
@@ -84,7 +87,12 @@ func (d *Dialer) connect(ctx context.Context, timeout time.Duration) (*wire, Sta
 	if err != nil {
 		return nil, StageDial, err
 	}
-	w := &wire{Conn: raw, raw: raw, addr: raw.RemoteAddr().String(), lmtp: d.LMTP, replyCap: maxReply}
+	w := &wire{Conn: raw, raw: raw, lmtp: d.LMTP, replyCap: maxReply}
+	if a := raw.RemoteAddr(); a != nil {
+		w.addr = a.String()
+		// What NetDial connects to may be a proxy on this machine.
+		w.local = isLoopbackAddr(w.addr) && (d.NetDial == nil || isLoopbackAddr(d.Addr))
+	}
 	stop := context.AfterFunc(ctx, w.interrupt)
 	defer stop()
 
