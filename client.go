@@ -270,6 +270,10 @@ func (c *Client) prepare(cn *conn) {
 	if c.DebugWriter != nil {
 		cn.smtp.DebugWriter = lockedWriter{&c.debug, c.DebugWriter}
 	}
+	if cn.wire == nil {
+		cn.tap = &tap{debug: cn.smtp.DebugWriter, left: maxReply}
+		cn.smtp.DebugWriter = cn.tap
+	}
 }
 
 // A lockedWriter lets several connections write to one DebugWriter.

@@ -99,6 +99,9 @@ func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 		return o.all(err, StageData)
 	}
 	o.stage = StageBody
+	if cn.tap != nil {
+		cn.watchBody(len(e.rcpts))
+	}
 	if err := cn.upload(data, e); err != nil {
 		cn.abort()
 		var bad *FieldError
@@ -155,6 +158,7 @@ func (cn *conn) offer(e *envelope, o *outcome) bool {
 		if e.rcptOpts != nil {
 			opts = e.rcptOpts(rcpt)
 		}
+		cn.tap.expect(0)
 		err := cn.smtp.Rcpt(rcpt, opts)
 		if err == nil {
 			taken++
