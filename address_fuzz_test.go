@@ -138,6 +138,9 @@ func FuzzAddress(f *testing.F) {
 // sameButCase says whether two addresses differ in the case of their domain
 // only, so that one RCPT is sent for both.
 func sameButCase(a, b string) bool {
-	i, j := strings.LastIndexByte(a, '@'), strings.LastIndexByte(b, '@')
-	return i == j && a[:i+1] == b[:j+1] && strings.ToLower(a[i+1:]) == strings.ToLower(b[j+1:])
+	key := func(addr string) string {
+		i := strings.LastIndexByte(addr, '@')
+		return addr[:i+1] + strings.ToLower(addr[i+1:])
+	}
+	return key(a) == key(b)
 }

@@ -43,7 +43,7 @@ var mechanisms = map[string]func() sasl.Client{
 	"SCRAM-SHA-256": func() sasl.Client {
 		return mechanism{name: "SCRAM-SHA-256",
 			start: func() ([]byte, error) { return []byte("n,,n=me,r=" + canarySecret), nil },
-			next:  func(c []byte) ([]byte, error) { return []byte("c=biws,p=" + canarySecret), nil }}
+			next:  func([]byte) ([]byte, error) { return []byte("c=biws,p=" + canarySecret), nil }}
 	},
 }
 

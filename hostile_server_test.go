@@ -53,13 +53,13 @@ func hostileClient(t *testing.T, serve hostile, change func(*smtpretry.Config)) 
 func polite(reply func(line string) string) hostile {
 	return func(conn net.Conn) {
 		r := bufio.NewReader(conn)
-		line, body := "", false
+		line := ""
 		for {
 			words := reply(line)
 			if words == "" {
 				words = usual(line)
 			}
-			body = strings.HasPrefix(line, "DATA") && strings.HasPrefix(words, "354")
+			body := strings.HasPrefix(line, "DATA") && strings.HasPrefix(words, "354")
 			if _, err := conn.Write([]byte(words)); err != nil {
 				return
 			}
