@@ -118,6 +118,7 @@ func FuzzReplies(f *testing.F) {
 			took(t, start, 0, 8*time.Hour)
 			c.Close()
 			time.Sleep(time.Minute) // the server notices
+			synctest.Wait()
 			for line := range strings.Lines(log.String()) {
 				fitForLog(t, "a log line", strings.TrimSuffix(line, "\n"))
 				l.told = append(l.told, line)
