@@ -102,7 +102,11 @@ func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 	if cn.tap != nil {
 		cn.watchBody(len(e.rcpts))
 	}
-	if err := cn.upload(data, e); err != nil {
+	err = cn.upload(data, e)
+	if err == nil {
+		err = ctx.Err() // the dot would only put the message in doubt
+	}
+	if err != nil {
 		cn.abort()
 		var bad *FieldError
 		if errors.As(err, &bad) {
