@@ -5,12 +5,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"net"
+	"net/textproto"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
 )
 
 // accountPause is how long a refused account is left alone.
@@ -90,32 +91,38 @@ func (c *Client) credentials(ctx context.Context) (sasl.Client, error) {
 	return a, nil
 }
 
-// auth logs in. The print is that of what was said.
+// auth logs in. The print is that of what was said. Nobody knows where an
+// exchange stands whose mechanism has panicked, so that ends the connection.
 func (cn *conn) auth(a sasl.Client) (authPrint, error) {
 	r := &recorder{Client: a, allow: cn.mayAuth}
+	ended := false
+	defer func() {
+		if !ended {
+			cn.abort()
+		}
+	}()
 	if cn.wire != nil {
 		cn.wire.authing = true
 		defer func() { cn.wire.authing = false }()
 	}
 	err := cn.smtp.Auth(r)
-	return r.print(), err
+	ended = true
+	return r.print(), r.hide(err)
 }
 
-// mayAuth refuses to show a secret to everybody on the way. Of a connection
-// whose socket cannot be seen, its maker knows whether it is encrypted.
+// mayAuth refuses to show a secret to everybody on the way, and takes for one
+// what a mechanism says that it does not know. Of a connection whose socket
+// cannot be seen, its maker knows whether it is encrypted.
 func (cn *conn) mayAuth(mech string) error {
-	if cn.wire == nil || cn.wire.tls != nil {
+	if cn.wire == nil || cn.wire.tls != nil || cn.wire.local {
 		return nil
 	}
-	switch strings.ToUpper(mech) {
-	case sasl.Plain, sasl.Login, sasl.OAuthBearer, "XOAUTH2":
-	default:
+	switch mech = strings.ToUpper(mech); {
+	case strings.HasPrefix(mech, "SCRAM-"), mech == "CRAM-MD5", mech == "DIGEST-MD5", mech == "NTLM", mech == "GSSAPI",
+		mech == sasl.Anonymous, mech == sasl.External:
 		return nil
 	}
-	if host, _, err := net.SplitHostPort(cn.addr); err != nil || !isLoopback(host) {
-		return errCleartextAuth
-	}
-	return nil
+	return errCleartextAuth
 }
 
 // An authPrint recognises credentials without holding them: by what they
@@ -135,18 +142,23 @@ func (p authPrint) fits(a sasl.Client) bool {
 	return r.print().said == p.said
 }
 
+// maxChallenges is how often a server may ask before an exchange is given up.
+// The longest mechanisms take four; LOGIN's client would answer for ever.
+const maxChallenges = 10
+
 // A recorder takes the print of a SASL exchange.
 type recorder struct {
 	sasl.Client
 	allow func(mech string) error
 	asked [][]byte
 	said  []byte
+	lines []string // of said, without the mechanism
 }
 
 // Start implements sasl.Client.
 func (r *recorder) Start() (string, []byte, error) {
 	mech, resp, err := r.Client.Start()
-	r.say([]byte(mech))
+	r.note([]byte(mech))
 	r.say(resp)
 	if err == nil {
 		err = r.allow(mech)
@@ -156,6 +168,9 @@ func (r *recorder) Start() (string, []byte, error) {
 
 // Next implements sasl.Client.
 func (r *recorder) Next(challenge []byte) ([]byte, error) {
+	if len(r.asked) == maxChallenges {
+		return nil, errAuthEndless
+	}
 	resp, err := r.Client.Next(challenge)
 	r.asked = append(r.asked, challenge)
 	r.say(resp)
@@ -163,7 +178,26 @@ func (r *recorder) Next(challenge []byte) ([]byte, error) {
 }
 
 func (r *recorder) say(b []byte) {
+	r.note(b)
+	r.lines = append(r.lines, string(b))
+}
+
+func (r *recorder) note(b []byte) {
 	r.said = append(fmt.Appendf(r.said, "%d:", len(b)), b...)
 }
 
 func (r *recorder) print() authPrint { return authPrint{r.asked, sha256.Sum256(r.said)} }
+
+// hide takes out of the server's words what the mechanism has said: some
+// servers repeat a line that they do not understand.
+func (r *recorder) hide(err error) error {
+	switch e := err.(type) {
+	case *smtp.SMTPError:
+		return &smtp.SMTPError{Code: e.Code, EnhancedCode: e.EnhancedCode, Message: redact(e.Message, r.lines)}
+	case textproto.ProtocolError:
+		return textproto.ProtocolError(redact(string(e), r.lines))
+	case *sasl.OAuthBearerError:
+		return &sasl.OAuthBearerError{Status: redact(e.Status, r.lines), Schemes: redact(e.Schemes, r.lines), Scope: redact(e.Scope, r.lines)}
+	}
+	return err
+}

@@ -1,6 +1,7 @@
 package smtpretry_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 	"unicode"
@@ -50,9 +51,12 @@ func FuzzClassify(f *testing.F) {
 			t.Errorf("text of %d octets, valid %v", len(v.Text), utf8.ValidString(v.Text))
 		}
 		for _, r := range v.Text {
-			if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
+			if !unicode.IsPrint(r) { // controls, line separators and what turns the direction of writing
 				t.Errorf("text holds %U", r)
 			}
+		}
+		if s := v.String(); len(s) > 1024+128 || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("not fit for a log line: %q", s)
 		}
 		if w := v.RetryAfter; w != 0 && (w < 10*time.Second || w > 24*time.Hour || v.Class == smtpretry.Permanent) {
 			t.Errorf("RetryAfter %v of class %v", w, v.Class)

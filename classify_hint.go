@@ -55,7 +55,7 @@ func waitNamed(text string) time.Duration {
 			continue
 		}
 		if nearest, _ := lastHintWord(before); nearest == "penalty" {
-			d *= time.Duration(1 + tries(text[i:]))
+			d = min(d, maxRetryAfter) * time.Duration(1+min(tries(text[i:]), maxCount))
 		}
 		return min(max(d, minRetryAfter), maxRetryAfter)
 	}
@@ -103,6 +103,10 @@ func nextHintWord(s string) (word, rest string) {
 	return strings.ToLower(s[i:j]), s[j:]
 }
 
+// maxCount is how many of a unit are read: as many seconds as maxRetryAfter has,
+// so that no product overflows.
+const maxCount = int(maxRetryAfter / time.Second)
+
 // duration reads "00:04:58", "300s", or "300" before a unit in rest.
 func duration(word, rest string) time.Duration {
 	if len(word) == 8 && word[2] == ':' && word[5] == ':' {
@@ -124,7 +128,7 @@ func duration(word, rest string) time.Duration {
 	if count < 0 {
 		return 0
 	}
-	return time.Duration(count) * hintUnits[unit]
+	return time.Duration(min(count, maxCount)) * hintUnits[unit]
 }
 
 // tries reads the n of policyd-weight's "penalty: 30 seconds x n retries":

@@ -101,7 +101,7 @@ func writePrintable(out *strings.Builder, line string) {
 			}
 		}
 		switch {
-		case r == '\t' || r == '\r':
+		case r == '\t' || r == '\r' || r == '\n':
 			r = ' '
 		case !unicode.IsPrint(r):
 			r = utf8.RuneError

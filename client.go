@@ -38,11 +38,12 @@ type Config struct {
 	Dial func(ctx context.Context) (*smtp.Client, error)
 
 	// Auth returns fresh credentials; it is called once for each new
-	// connection. nil: no AUTH. Mechanisms that show the secret (PLAIN,
-	// LOGIN, bearer tokens) are refused on connections of the Dialer's that
-	// are neither encrypted nor on loopback. When the
-	// server refuses the account (535), every message of this client fails
-	// with [ErrRefused], without asking the server again, until Auth
+	// connection. nil: no AUTH. On connections of the Dialer's that are
+	// neither encrypted nor within this machine, mechanisms that show the
+	// secret (PLAIN, LOGIN, bearer tokens) are refused, and those not known
+	// here. What the server repeats of the exchange is taken out of its
+	// words. When it refuses the account (535), every message of this client
+	// fails with [ErrRefused], without asking the server again, until Auth
 	// returns other credentials or 10 minutes have passed.
 	Auth func(ctx context.Context) (sasl.Client, error)
 
@@ -50,7 +51,7 @@ type Config struct {
 	Limiter  *Limiter     // may be shared between clients; nil: one of its own, with the published limits
 	MaxConns int          // connections at once; 0: 1. The Limiter's Limit.MaxConns holds besides
 	MaxSpool int64        // octets of a body that SendMail keeps for another try; 0: 64 MiB; negative: none but its first 32 KiB
-	Logger   *slog.Logger // nil: silent. Never given bodies or secrets
+	Logger   *slog.Logger // nil: silent. Never given bodies or secrets, but the server's words, which may quote a message
 	Trace    *Trace       // nil: nothing is told
 }
 
@@ -137,6 +138,9 @@ func newClient(cfg Config) (*Client, error) {
 	}
 	if c.host == "" {
 		return nil, &FieldError{Field: "Config.Host", Reason: "is empty: without a Dialer it must name the server, for its limits"}
+	}
+	if oneLine(c.host) != c.host {
+		return nil, &FieldError{Field: "Config.Host", Value: c.host, Reason: "is not a host's name"}
 	}
 	if err := cfg.Policy.validate(); err != nil {
 		return nil, err
@@ -266,6 +270,10 @@ func (c *Client) prepare(cn *conn) {
 	cn.smtp.DebugWriter = nil
 	if c.DebugWriter != nil {
 		cn.smtp.DebugWriter = lockedWriter{&c.debug, c.DebugWriter}
+	}
+	if cn.wire == nil {
+		cn.tap = &tap{debug: cn.smtp.DebugWriter, left: maxReply}
+		cn.smtp.DebugWriter = cn.tap
 	}
 }
 

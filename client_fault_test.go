@@ -86,8 +86,6 @@ func possible(mode string, stage testserver.Stage, f fault) bool {
 		return false // behind us
 	case mode == withoutDial && (stage == testserver.TLS || stage == testserver.Auth):
 		return false // done before it was wrapped
-	case mode == withoutDial && f.name == "endless":
-		return false // nothing bounds the reply on a socket that cannot be seen
 	case stage == testserver.Body && (f.kind == succeeds2 || f.kind == succeeds3 || f.name == "endless"):
 		return false // it is taken for the reply to the dot
 	}

@@ -101,16 +101,20 @@ func (s *sockets) dial(srv *testserver.Server) func(context.Context, string, str
 		if err != nil {
 			return nil, err
 		}
+		return s.count(conn), nil
+	}
+}
+
+func (s *sockets) count(conn net.Conn) net.Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open++
+	s.most = max(s.most, s.open)
+	return &countedConn{Conn: conn, closed: sync.OnceFunc(func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.open++
-		s.most = max(s.most, s.open)
-		return &countedConn{Conn: conn, closed: sync.OnceFunc(func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.open--
-		})}, nil
-	}
+		s.open--
+	})}
 }
 
 type countedConn struct {

@@ -12,6 +12,8 @@ import (
 type conn struct {
 	smtp      *smtp.Client
 	wire      *wire // nil: the user made the client, its socket cannot be seen
+	tap       *tap  // then it takes the place of wire as far as it can
+	offered   int   // recipients, by hand, in this transaction
 	addr      string
 	name      string // said in EHLO, if by us
 	dirty     bool   // a transaction was begun and not ended: RSET before the next
@@ -39,6 +41,7 @@ func (cn *conn) quit() error {
 		return nil
 	}
 	if !cn.dead {
+		cn.tap.expect(0)
 		cn.smtp.CommandTimeout = quitTimeout
 		if cn.smtp.Quit() == nil {
 			return nil

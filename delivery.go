@@ -138,18 +138,38 @@ func (d *delivery) run(ctx context.Context) {
 			d.stop(d.whyNot(ctx, err))
 			return
 		}
-		start := time.Now()
-		cn, reused := permit.conn.(*conn)
-		if !reused {
-			var stage Stage
-			if cn, stage, err = d.c.dial(ctx, ""); err != nil {
-				d.refused(ctx, due, &Attempt{Start: start}, stage, err)
-				permit.release(nil) // the next one knows what this one met
-				continue
-			}
-		}
-		d.attempt(ctx, permit, cn, batch, &Attempt{Start: start, Reused: reused, Addr: cn.addr})
+		d.try(ctx, permit, due, batch)
 	}
+}
+
+// try offers the message to batch, over the permit's connection or a new one;
+// all who are due meet what keeps that from being made. A panic of a function
+// of the caller's, who may go on after it, leaves nothing behind.
+func (d *delivery) try(ctx context.Context, permit *permit, due, batch []*recipient) {
+	start := time.Now()
+	cn, reused := permit.conn.(*conn)
+	ended := false
+	defer func() {
+		if ended {
+			return
+		}
+		if cn != nil {
+			cn.abort()
+		}
+		permit.release(nil)
+	}()
+	if !reused {
+		var stage Stage
+		var err error
+		if cn, stage, err = d.c.dial(ctx, ""); err != nil {
+			d.refused(ctx, due, &Attempt{Start: start}, stage, err)
+			permit.release(nil) // the next one knows what this one met
+			ended = true
+			return
+		}
+	}
+	d.attempt(ctx, permit, cn, batch, &Attempt{Start: start, Reused: reused, Addr: cn.addr})
+	ended = true
 }
 
 // due returns the recipients to try now, or when the next is due; neither if

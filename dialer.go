@@ -38,6 +38,8 @@ type Dialer struct {
 	LMTP      bool        // speak LMTP (RFC 2033), whose recipients each get a reply after the dot
 
 	// NetDial opens the socket; nil: a net.Dialer with a timeout of 30 s.
+	// What it returns counts as clear text, whatever is below it, and for
+	// AUTH as local only if Addr is loopback too.
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
@@ -88,4 +90,10 @@ func (d *Dialer) validate() error {
 func isLoopback(host string) bool {
 	ip := net.ParseIP(strings.Trim(host, "[]"))
 	return ip != nil && ip.IsLoopback() || strings.EqualFold(host, "localhost")
+}
+
+// isLoopbackAddr is isLoopback for host:port.
+func isLoopbackAddr(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	return err == nil && isLoopback(host)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode"
 
 	"github.com/emersion/go-smtp"
 )
@@ -62,19 +61,19 @@ type FieldError struct {
 	Err    error  // the error behind it, if any
 }
 
-// Error implements error.
+// Error implements error. It is one line.
 func (e *FieldError) Error() string {
 	var b strings.Builder
 	b.WriteString("smtpretry: ")
-	b.WriteString(e.Field)
+	b.WriteString(oneLine(e.Field))
 	if e.Value != "" {
-		fmt.Fprintf(&b, " %q", e.Value)
+		fmt.Fprintf(&b, " %q", e.Value[:min(len(e.Value), maxText)])
 	}
 	b.WriteString(": ")
 	b.WriteString(e.Reason)
 	if e.Err != nil {
 		b.WriteString(": ")
-		b.WriteString(e.Err.Error())
+		b.WriteString(oneLine(e.Err.Error()))
 	}
 	return b.String()
 }
@@ -196,16 +195,13 @@ func (f *fault) verdict(at Stage) Verdict {
 	return v
 }
 
-// oneLine makes s safe for a log line: line breaks become spaces, other
-// control characters question marks.
+// oneLine makes s fit for a log line: at most maxText octets, and nothing in
+// it that ends a line or moves a cursor.
 func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\r' || r == '\t':
-			return ' '
-		case unicode.IsControl(r):
-			return '?'
-		}
-		return r
-	}, s)
+	if isClean(s) {
+		return s
+	}
+	var b strings.Builder
+	writePrintable(&b, strings.TrimSpace(s))
+	return b.String()
 }

@@ -78,7 +78,7 @@ type Recipient struct {
 // caller's order, and each attempt that was made.
 type Result struct {
 	Recipients []Recipient // one per entry of Message.To, same order
-	Queued     string      // the server's words to the last accepted transaction, often with its queue id
+	Queued     string      // the server's words to the last accepted transaction, cleaned as Verdict.Text is; often with its queue id
 	Attempts   []Attempt   // every attempt, in order
 }
 

@@ -22,6 +22,8 @@ func checkMailOptions(o *smtp.MailOptions) error {
 	switch {
 	case !isPrintable(o.EnvelopeID):
 		return &FieldError{Field: "Message.MailOptions.EnvelopeID", Value: o.EnvelopeID, Reason: "is not printable ASCII (RFC 3461 section 4.4)"}
+	case o.Auth != nil && !isPrintable(*o.Auth):
+		return &FieldError{Field: "Message.MailOptions.Auth", Value: *o.Auth, Reason: "is not printable ASCII (RFC 4954 section 5)"}
 	case o.Size < 0:
 		return &FieldError{Field: "Message.MailOptions.Size", Reason: "is negative"}
 	case o.Body == smtp.BodyBinaryMIME:
@@ -55,6 +57,8 @@ func checkRcptOptions(to string, o *smtp.RcptOptions) error {
 	case o.OriginalRecipient == "":
 	case o.OriginalRecipientType == smtp.DSNAddressTypeRFC822 && !isPrintable(o.OriginalRecipient):
 		return bad("OriginalRecipient", o.OriginalRecipient, "is not printable ASCII")
+	case o.OriginalRecipientType == smtp.DSNAddressTypeUTF8 && oneLine(o.OriginalRecipient) != o.OriginalRecipient:
+		return bad("OriginalRecipient", o.OriginalRecipient, "is not printable")
 	case o.OriginalRecipientType != smtp.DSNAddressTypeRFC822 && o.OriginalRecipientType != smtp.DSNAddressTypeUTF8:
 		return bad("OriginalRecipientType", string(o.OriginalRecipientType), "is neither RFC822 nor UTF-8")
 	}

@@ -26,8 +26,8 @@ type Attempt struct {
 	Stage      Stage       // how far it got
 	Recipients []Recipient // those it was for, with what it settled for each
 	Verdict    Verdict     // the refusal that decides what comes next; zero when all were accepted
-	Queued     string      // the server's words to the final dot
-	Err        error       // the error behind Verdict; nil when all were accepted
+	Queued     string      // the server's words to the final dot, cleaned as Verdict.Text is
+	Err        error       // the error behind Verdict, with the server's words as they came; nil when all were accepted
 	Next       time.Time   // when the next attempt may start; zero: there is none
 }
 
@@ -59,7 +59,7 @@ func (c *Client) attempted(a Attempt) {
 		"stage", a.Stage, "took", a.End.Sub(a.Start)}
 	v := a.Verdict
 	if v.Rule == "" {
-		l.Debug("smtp attempt accepted", append(attrs, "queued", oneLine(a.Queued))...)
+		l.Debug("smtp attempt accepted", append(attrs, "queued", a.Queued)...)
 		return
 	}
 	attrs = append(attrs, "class", v.Class, "cause", v.Cause, "scope", v.Scope, "code", v.Code, "reply", v.Text, "rule", v.Rule)
@@ -75,7 +75,7 @@ func (c *Client) finished(r *Result, err error) {
 	switch {
 	case l == nil:
 	case err == nil:
-		l.Info("smtp message sent", "host", c.host, "recipients", len(r.Recipients), "attempts", len(r.Attempts), "queued", oneLine(r.Queued))
+		l.Info("smtp message sent", "host", c.host, "recipients", len(r.Recipients), "attempts", len(r.Attempts), "queued", r.Queued)
 	default:
 		l.Warn("smtp message not sent to all", "host", c.host, "outcome", r.String(), "attempts", len(r.Attempts), "error", err)
 	}

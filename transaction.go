@@ -42,7 +42,7 @@ type answer struct {
 type outcome struct {
 	replies []answer // one for each recipient
 	stage   Stage    // how far it got
-	queued  string   // the server's words to the final dot
+	queued  string   // the server's words to the final dot, on one line
 	body    error    // a *FieldError: the body is at fault, nothing was sent
 }
 
@@ -116,6 +116,9 @@ func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 		return o.all(err, StageData)
 	}
 	o.stage = StageBody
+	if cn.tap != nil {
+		cn.watchBody(len(e.rcpts))
+	}
 	err = cn.upload(data, e)
 	if err == nil {
 		err = ctx.Err() // the guard may not have run yet, and the dot would deliver
@@ -179,6 +182,7 @@ func (cn *conn) offer(e *envelope, o *outcome) bool {
 		if e.rcptOpts != nil {
 			opts = e.rcptOpts(rcpt)
 		}
+		cn.tap.expect(0)
 		err := cn.smtp.Rcpt(rcpt, opts)
 		if err == nil {
 			taken++
@@ -324,7 +328,7 @@ func (cn *conn) final(o *outcome, said string, err error) answer {
 	var r *smtp.SMTPError
 	isReply := errors.As(err, &r)
 	if err == nil || isReply && r.Code/100 == 2 {
-		o.queued = said
+		o.queued = oneLine(said)
 		return answer{stage: StageDot}
 	}
 	cn.judge(err)

@@ -65,16 +65,22 @@ func (c *Client) take(message bool) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	held := false
+	defer func() {
+		if !held {
+			p.release(nil)
+		}
+	}()
 	cn, ok := p.conn.(*conn)
 	if !ok {
 		if cn, _, err = c.dial(ctx, c.raw.name); err != nil {
-			p.release(nil)
 			if c.life.Err() != nil {
 				err = ErrClosed
 			}
 			return nil, err
 		}
 	}
+	held = true
 	c.raw.permit, c.raw.body = p, nil
 	c.raw.conn.Store(cn)
 	if c.life.Err() != nil { // Close may have looked too early to see cn
@@ -153,8 +159,18 @@ var errUnfinished = &fault{rule: "unfinished-body", class: Temporary, cause: Cau
 // Writing it is the only way to end a body, which has its own dots doubled.
 type dotWatch struct {
 	debug io.Writer // the one whose place it takes; may be nil
+	ended func()    // called when the dot was written
 	last  []byte
 	seen  atomic.Bool
+}
+
+// watchBody lets a body through to the server, and as many replies to its end
+// as it has recipients.
+func (cn *conn) watchBody(rcpts int) *dotWatch {
+	cn.tap.upload()
+	d := &dotWatch{debug: cn.smtp.DebugWriter, ended: func() { cn.tap.expect(rcpts) }}
+	cn.smtp.DebugWriter = d
+	return d
 }
 
 const finalDot = "\r\n.\r\n"
@@ -163,8 +179,8 @@ const finalDot = "\r\n.\r\n"
 func (d *dotWatch) Write(p []byte) (int, error) {
 	d.last = append(d.last, p[max(len(p)-len(finalDot), 0):]...)
 	d.last = d.last[max(len(d.last)-len(finalDot), 0):]
-	if string(d.last) == finalDot {
-		d.seen.Store(true)
+	if string(d.last) == finalDot && !d.seen.Swap(true) {
+		defer d.ended()
 	}
 	if d.debug == nil {
 		return len(p), nil
@@ -208,13 +224,17 @@ func (c *Client) Mail(from string, opts *smtp.MailOptions) error {
 		c.raw.permit.counted()
 		cn.dirty, cn.left = err == nil, false
 		cn.used++
+		cn.offered = 0
 		return err
 	})
 }
 
 // Rcpt adds a recipient; see [smtp.Client.Rcpt].
 func (c *Client) Rcpt(to string, opts *smtp.RcptOptions) error {
-	return c.do(StageRcpt, func(cn *conn) error { return cn.smtp.Rcpt(to, opts) })
+	return c.do(StageRcpt, func(cn *conn) error {
+		cn.offered++
+		return cn.smtp.Rcpt(to, opts)
+	})
 }
 
 // Data begins the message; see [smtp.Client.Data]. The writer must be closed
@@ -226,8 +246,7 @@ func (c *Client) Data() (*smtp.DataCommand, error) {
 		w, err = cn.smtp.Data()
 		if err == nil {
 			cn.dirty = false
-			c.raw.body = &dotWatch{debug: cn.smtp.DebugWriter}
-			cn.smtp.DebugWriter = c.raw.body
+			c.raw.body = cn.watchBody(cn.offered)
 		}
 		return err
 	})

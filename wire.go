@@ -17,16 +17,6 @@ import (
 )
 
 const (
-	// maxReply is the longest reply that is read, all its lines together;
-	// go-smtp bounds the line but not their number. RFC 5321 section
-	// 4.5.3.1.5 gives a line 512 octets, and EHLO's, the longest usual
-	// reply, has a few dozen.
-	maxReply = 64 << 10
-
-	// maxReplyRcpt is added for each recipient of an LMTP transaction, all
-	// of whom answer after the dot (RFC 2033 section 4.2).
-	maxReplyRcpt = 2 << 10
-
 	// dataTimeout is how long one write of the body may make no progress
 	// (RFC 5321 section 4.5.3.2.5); go-smtp sets no deadline there.
 	dataTimeout = 3 * time.Minute
@@ -48,6 +38,8 @@ var (
 		msg: "the server, or somebody before it, sent plain text behind its reply to STARTTLS"}
 	errCleartextAuth = &fault{rule: "cleartext-auth", class: Permanent, cause: CauseTLS, scope: ScopeAccount,
 		msg: "AUTH would send the secret in clear text; use TLSStartTLS or TLSImplicit"}
+	errAuthEndless = &fault{rule: "auth-endless", class: Unknown, cause: CauseProtocol, scope: ScopeConnection,
+		msg: "the server's questions to AUTH do not end"}
 )
 
 // A wire is the net.Conn between go-smtp's client and the socket, above TLS.
@@ -60,10 +52,11 @@ type wire struct {
 	raw      net.Conn // the socket
 	tls      *tls.Conn
 	addr     string
+	local    bool // does not leave this machine
 
 	pending  []byte // replies for go-smtp to read before it reads the socket's
 	lmtp     bool   // after the dot, there is a reply for each recipient
-	replyCap int    // longest reply from now on
+	rcpts    int    // how many of them
 	unread   int    // what may still come of the current reply
 	first    [3]byte
 	firstLen int  // octets of first that are set: the code of the current reply
@@ -84,7 +77,12 @@ func (d *Dialer) connect(ctx context.Context, timeout time.Duration) (*wire, Sta
 	if err != nil {
 		return nil, StageDial, err
 	}
-	w := &wire{Conn: raw, raw: raw, addr: raw.RemoteAddr().String(), lmtp: d.LMTP, replyCap: maxReply}
+	w := &wire{Conn: raw, raw: raw, lmtp: d.LMTP, unread: maxReply}
+	if a := raw.RemoteAddr(); a != nil {
+		w.addr = a.String()
+		// What NetDial connects to may be a proxy on this machine.
+		w.local = isLoopbackAddr(w.addr) && (d.NetDial == nil || isLoopbackAddr(d.Addr))
+	}
 	stop := context.AfterFunc(ctx, w.interrupt)
 	defer stop()
 
@@ -103,10 +101,10 @@ func (w *wire) open(ctx context.Context, d *Dialer, timeout time.Duration) (Stag
 			return StageTLS, err
 		}
 	}
-	if err := w.Conn.SetDeadline(time.Now().Add(timeout)); err != nil {
+	if err := w.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return StageGreeting, err
 	}
-	text := newReplyReader(w.Conn)
+	text := newReplyReader(w)
 	greeting, err := text.reply(220)
 	if err != nil {
 		return StageGreeting, err
@@ -121,7 +119,7 @@ func (w *wire) open(ctx context.Context, d *Dialer, timeout time.Duration) (Stag
 	greeting, _, _ = strings.Cut(greeting, "\n")
 	greeting = greeting[:min(len(greeting), 512)]
 	w.pending = append([]byte("220 "+greeting+"\r\n"), text.rest()...)
-	return StageGreeting, w.Conn.SetDeadline(time.Time{})
+	return StageGreeting, w.SetDeadline(time.Time{})
 }
 
 // askTLS is STARTTLS (RFC 3207). go-smtp could do it, but would then stand
@@ -131,7 +129,7 @@ func (w *wire) askTLS(ctx context.Context, d *Dialer, text *replyReader, timeout
 	if d.LMTP {
 		hello = "LHLO "
 	}
-	if _, err := io.WriteString(w.Conn, hello+d.localName()+"\r\n"); err != nil {
+	if _, err := io.WriteString(w, hello+d.localName()+"\r\n"); err != nil {
 		return StageHello, err
 	}
 	ext, err := text.reply(250)
@@ -141,7 +139,7 @@ func (w *wire) askTLS(ctx context.Context, d *Dialer, text *replyReader, timeout
 	if !offers(ext, "STARTTLS") {
 		return StageTLS, errNoStartTLS
 	}
-	if _, err := io.WriteString(w.Conn, "STARTTLS\r\n"); err != nil {
+	if _, err := io.WriteString(w, "STARTTLS\r\n"); err != nil {
 		return StageTLS, err
 	}
 	if _, err := text.reply(220); err != nil {
@@ -218,11 +216,11 @@ func (w *wire) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	case bytes.HasPrefix(p, []byte("MAIL ")):
-		w.replyCap = maxReply
+		w.rcpts = 0
 	case w.lmtp && bytes.HasPrefix(p, []byte("RCPT ")):
-		w.replyCap += maxReplyRcpt
+		w.rcpts++
 	}
-	w.unread = w.replyCap
+	w.unread = maxReply + w.rcpts*maxReplyRcpt
 	w.firstLen = 0
 	n, err := w.Conn.Write(p)
 	if err != nil {
@@ -243,7 +241,8 @@ func (w *wire) salvage() error {
 	if w.cut.Load() || w.SetReadDeadline(time.Now().Add(salvageTimeout)) != nil {
 		return nil
 	}
-	_, err := newReplyReader(w.Conn).reply(0)
+	w.unread = maxReply
+	_, err := newReplyReader(w).reply(0)
 	var reply *smtp.SMTPError
 	if errors.As(err, &reply) {
 		return reply
@@ -266,30 +265,25 @@ func (w *wire) quit(debug io.Writer) {
 	w.raw.Close()
 }
 
-// A replyReader reads replies, each of bounded length.
+// A replyReader reads replies.
 type replyReader struct {
-	lim  *io.LimitedReader
 	buf  *bufio.Reader
 	text *textproto.Reader
 }
 
-func newReplyReader(r io.Reader) *replyReader {
-	lim := &io.LimitedReader{R: r}
-	buf := bufio.NewReader(lim)
-	return &replyReader{lim: lim, buf: buf, text: textproto.NewReader(buf)}
+func newReplyReader(w *wire) *replyReader {
+	buf := bufio.NewReader(w)
+	return &replyReader{buf: buf, text: textproto.NewReader(buf)}
 }
 
 // reply reads one reply. One of another code than expect is an
 // *smtp.SMTPError; with expect 0 every reply from 400 up is.
 func (r *replyReader) reply(expect int) (string, error) {
-	r.lim.N = maxReply
 	code, msg, err := r.text.ReadResponse(expect)
 	var te *textproto.Error
 	switch {
 	case errors.As(err, &te):
 		return "", replyError(te.Code, te.Msg)
-	case err != nil && r.lim.N <= 0:
-		return "", errReplyTooLong
 	case err != nil:
 		return "", err
 	case expect == 0 && code >= 400:
