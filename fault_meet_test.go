@@ -57,6 +57,10 @@ func faultCells(way string) (all []faultCell) {
 	return all
 }
 
+// keeps says whether the server may have kept a message without saying so. With
+// a clear word of its, what it keeps is its own affair.
+func (c faultCell) keeps() bool { return c.place.stage == testserver.Dot && c.expect(false).doubt }
+
 // try runs a cell with both policies, with a server that keeps what it does
 // not say it kept, and with contexts that end in the middle.
 func (c faultCell) try(t *testing.T, sum *tally, chance *rand.Rand) {
@@ -64,8 +68,8 @@ func (c faultCell) try(t *testing.T, sum *tally, chance *rand.Rand) {
 	long := 100 * time.Millisecond
 	for _, m := range []meeting{{}, {keep: true}, {retry: true}, {retry: true, keep: true}} {
 		f := c.expect(m.retry)
-		if m.keep && (!f.doubt || c.place.stage != testserver.Dot) {
-			continue // with a clear word of the server's, what it keeps is its own affair
+		if m.keep && !c.keeps() {
+			continue
 		}
 		m.faultCell = c
 		r := meet(t, m)
@@ -76,7 +80,7 @@ func (c faultCell) try(t *testing.T, sum *tally, chance *rand.Rand) {
 	if c.fault.kind == stalls {
 		deadline.ends = time.Minute
 	}
-	cancel := meeting{faultCell: c, cancel: true, keep: c.place.stage == testserver.Dot && c.expect(false).doubt}
+	cancel := meeting{faultCell: c, cancel: true, keep: c.keeps()}
 	if chance.IntN(2) == 0 {
 		long = 100 * time.Millisecond // what a message without a fault takes, or so
 	}
