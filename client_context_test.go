@@ -79,6 +79,22 @@ func cutAt(t *testing.T, mode string, stage testserver.Stage, how string) {
 	})
 }
 
+// TestContextWhileResetting: a wrapped connection that was cut because the
+// context had ended is not one that the server has ended.
+func TestContextWhileResetting(t *testing.T) {
+	bubble(t, testserver.Config{Script: testserver.Script{
+		testserver.On(testserver.Rcpt, testserver.Reply("451 4.3.0 Try again")),
+		testserver.On(testserver.Other, testserver.Stall()), // RSET
+	}}, func(t *testing.T, srv *testserver.Server) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		start := time.Now()
+		_, err := wrapped(t, srv).Send(ctx, note("a@example.net"))
+		took(t, start, time.Second, time.Second)
+		wantOneReason(t, err, context.Canceled)
+	})
+}
+
 // TestContextCause: it is the context's cause that the error holds, of any
 // type.
 func TestContextCause(t *testing.T) {

@@ -3,6 +3,7 @@ package smtpretry
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/emersion/go-smtp"
 )
@@ -15,12 +16,13 @@ type conn struct {
 	tap       *tap  // then it takes the place of wire as far as it can
 	offered   int   // recipients, by hand, in this transaction
 	addr      string
-	name      string // said in EHLO, if by us
-	dirty     bool   // a transaction was begun and not ended: RSET before the next
-	left      bool   // it was begun by Send
-	dead      bool   // not to be used again
-	delivered int    // transactions that were accepted
-	used      int    // transactions that were begun
+	name      string    // said in EHLO, if by us
+	dirty     bool      // a transaction was begun and not ended: RSET before the next
+	left      bool      // it was begun by Send
+	dead      bool      // not to be used again
+	delivered int       // transactions that were accepted
+	used      int       // transactions that were begun
+	rested    time.Time // since when it is idle
 	print     authPrint
 	announced ehloLimits
 	domains   map[string]bool // of the recipients that were offered, while their number is limited
@@ -132,6 +134,16 @@ func (cn *conn) judge(err error) {
 // isRefusal says whether a reply is one that refuses: with another code than
 // 4yz or 5yz where 250 was due, nobody knows whose turn it is.
 func isRefusal(r *smtp.SMTPError) bool { return r.Code >= 400 && r.Code < 600 }
+
+// unasked looks for what the server has said or done while the connection was
+// idle. On a socket that cannot be seen it is met as the reply to the next
+// command.
+func (cn *conn) unasked() error {
+	if cn.wire == nil || cn.used == 0 || time.Since(cn.rested) < restedAfter {
+		return nil
+	}
+	return cn.wire.unasked()
+}
 
 // reset ends a transaction that was begun, if the connection still can. The
 // error is that of the connection, which is dead then.

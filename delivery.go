@@ -261,7 +261,7 @@ func (d *delivery) attempt(ctx context.Context, p *permit, cn *conn, batch []*re
 	switch {
 	case !lost:
 		d.c.giveBack(ctx, p, cn) // the next one knows what this one met
-	case !d.c.canDial():
+	case !d.c.canDial() && ctx.Err() == nil:
 		d.stop(ErrNoReconnect) // no need to wait for it
 	}
 }

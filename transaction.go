@@ -64,8 +64,12 @@ func (o *outcome) all(err error, at Stage) outcome {
 func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 	done := cn.guard(ctx)
 	defer done()
+	defer func() { cn.rested = time.Now() }()
 	o = outcome{replies: make([]answer, len(e.rcpts)), stage: StageHello}
-	err := cn.reset()
+	err := cn.unasked()
+	if err == nil {
+		err = cn.reset()
+	}
 	if err == nil {
 		err = cn.greet("")
 	}
@@ -146,8 +150,13 @@ func (cn *conn) stale(err error) error {
 	if cn.used == 0 || !errors.As(err, &r) || r.Code == 421 {
 		return err
 	}
+	return spent(fmt.Sprintf("%d %s", r.Code, oneLine(r.Message)))
+}
+
+// spent is the failure of a kept connection that takes no further message.
+func spent(why string) error {
 	return &fault{rule: "connection-spent", class: Temporary, cause: CauseNetwork, scope: ScopeConnection,
-		msg: fmt.Sprintf("the server takes no further message on this connection: %d %s", r.Code, oneLine(r.Message))}
+		msg: "the server takes no further message on this connection: " + why}
 }
 
 // unfit finds what the server has said it cannot do, before it is asked.

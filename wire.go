@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/textproto"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,11 @@ const (
 	// salvageTimeout is how long to look for a reply on a connection that
 	// can no longer be written to.
 	salvageTimeout = time.Second
+
+	// restedAfter is how long a connection must have been idle to be looked
+	// at before it is used again, which takes listenTime.
+	restedAfter = time.Second
+	listenTime  = time.Millisecond
 
 	// quitTimeout bounds the goodbye.
 	quitTimeout = 2 * time.Second
@@ -248,6 +254,26 @@ func (w *wire) salvage() error {
 		return reply
 	}
 	return nil
+}
+
+// unasked returns the error that says what has come over a connection since
+// its last reply, nil if nothing has: that it has ended, or words that would be
+// taken for the reply to the next command, and each reply from then on for that
+// to the one after.
+func (w *wire) unasked() error {
+	if err := w.Conn.SetReadDeadline(time.Now().Add(listenTime)); err != nil {
+		return err
+	}
+	var said [512]byte // the longest line of a reply
+	n, err := w.Conn.Read(said[:])
+	switch {
+	case n > 0:
+		line, _, _ := strings.Cut(string(said[:n]), "\n")
+		return spent("it said unasked: " + oneLine(strings.TrimSpace(line)))
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		return err
+	}
+	return w.Conn.SetReadDeadline(time.Time{})
 }
 
 // quit says goodbye and waits for the server to close, so that it no longer
