@@ -74,7 +74,8 @@ moment. Over all runs the test counts, and fails unless these are 0:
 After each fault another message is sent. It goes through wherever there is a connection left or
 another can be made.
 
-**Again** is another attempt, charged against ` + "`MaxAttempts`" + `, after the wait of ` + "`Policy.Backoff`" + `. **Free** is at once and not charged. **In doubt** is not sent again, unless
+**Again** is another attempt, charged against ` + "`MaxAttempts`" + `, after the wait of ` + "`Policy.Backoff`" + `.
+**Free** is at once and not charged. **In doubt** is not sent again, unless
 ` + "`RetryInDoubt`" + ` is set and another connection can be made: then it is sent again after a wait, over a
 new connection. **Refused** is ` + "`ErrRefused`" + `: nothing is said about the recipients. **Lost** is
 ` + "`ErrNoReconnect`" + `: the recipients stay deferred. Where nothing else is said, the message is accepted

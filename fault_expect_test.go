@@ -35,7 +35,7 @@ func (c faultCell) expect(retryInDoubt bool) fate {
 	case c.place.stage == testserver.Quit:
 	case c.place.stage == testserver.Idle && c.seen() && kind != stalls:
 		// What comes unasked is not taken for a reply: the connection is stale.
-		f.again(c, 0, "free")
+		f.again(c, "free")
 	case c.outOfStep() && c.fault.name == "mixed": // the unfinished reply ends with that to MAIL
 	case at == smtpretry.StageDot && kind == succeeds2: // any 2yz accepts
 	case kind == refuses && early:
@@ -54,7 +54,7 @@ func (c faultCell) expect(retryInDoubt bool) fate {
 	case (kind == putsOff || kind == tooMany) && !early:
 		f.waits, f.charged = []bool{true}, 2
 		if c.outOfStep() {
-			f.again(c, 1, "")
+			f.again(c, "")
 			f.reply = f.reasons != nil
 		}
 	case c.doubtful(at):
@@ -63,21 +63,21 @@ func (c faultCell) expect(retryInDoubt bool) fate {
 		f.losing(c)
 		switch {
 		case retryInDoubt && c.canDial():
-			f.again(c, 0, "")
+			f.again(c, "")
 		case retryInDoubt:
 			f.reasons = append(f.reasons, smtpretry.ErrNoReconnect)
 		}
 	case c.free(at):
-		f.again(c, 0, "free")
+		f.again(c, "free")
 	default:
-		f.again(c, 0, "")
+		f.again(c, "")
 	}
 	return f
 }
 
-// again: the connection is lost after n attempts over it before, and there is
+// again: the connection is lost, and there is
 // another attempt over a new one if there can be one.
-func (f *fate) again(c faultCell, n int, how string) {
+func (f *fate) again(c faultCell, how string) {
 	if how == "free" {
 		f.charged--
 	}

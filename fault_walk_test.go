@@ -123,6 +123,7 @@ func walk(t *testing.T, chance *rand.Rand, sum *tally) {
 	}
 	wg.Wait()
 	cl.Close()
+	time.Sleep(quitsWithin) // of a connection that was being closed for having been idle
 	synctest.Wait()
 	r.sockets = open.open
 	srv.Close()

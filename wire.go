@@ -261,7 +261,7 @@ func (w *wire) salvage() error {
 // taken for the reply to the next command, and each reply from then on for that
 // to the one after.
 func (w *wire) unasked() error {
-	if err := w.Conn.SetReadDeadline(time.Now().Add(listenTime)); err != nil {
+	if err := w.SetReadDeadline(time.Now().Add(listenTime)); err != nil {
 		return err
 	}
 	var said [512]byte // the longest line of a reply
@@ -273,7 +273,7 @@ func (w *wire) unasked() error {
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 		return err
 	}
-	return w.Conn.SetReadDeadline(time.Time{})
+	return w.SetReadDeadline(time.Time{})
 }
 
 // quit says goodbye and waits for the server to close, so that it no longer
