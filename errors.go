@@ -187,7 +187,8 @@ func (f *fault) Unwrap() error { return f.err }
 
 // verdict is what f means, met at stage at. A reply behind it keeps its code.
 func (f *fault) verdict(at Stage) Verdict {
-	v := Verdict{Class: f.class, Cause: f.cause, Scope: f.scope, Stage: at, Text: oneLine(f.Error()), Rule: f.rule}
+	v := Verdict{Class: f.class, Cause: f.cause, Scope: f.scope, Stage: at, Text: oneLine(f.Error()), Rule: f.rule,
+		ConnDead: f.scope == ScopeConnection}
 	var r *smtp.SMTPError
 	if errors.As(f.err, &r) {
 		v.Code = r.Code

@@ -39,20 +39,21 @@ func TestFaultsWalk(t *testing.T) {
 // walk is one seed.
 func walk(t *testing.T, chance *rand.Rand, sum *tally) {
 	before := len(goroutinesHere())
-	var mu sync.Mutex // of chance, and of r
+	theirs := rand.New(rand.NewPCG(chance.Uint64(), 0)) // the server's chance
+	var mu sync.Mutex                                   // of it, and of r
 	one := chance.IntN(30) + 2
 	anything := func(at testserver.At) *testserver.Action {
 		mu.Lock()
 		defer mu.Unlock()
-		if chance.IntN(one) != 0 {
+		if theirs.IntN(one) != 0 {
 			return nil
 		}
-		f := faults[chance.IntN(len(faults))]
+		f := faults[theirs.IntN(len(faults))]
 		do := f.do
 		switch {
 		case f.name == "endless":
 			do = do.Drip(10 * time.Second)
-		case at.Stage == testserver.Dot && f.kind != puts421 && f.kind != putsOff && f.kind != tooMany && f.kind != refuses && chance.IntN(2) == 0:
+		case at.Stage == testserver.Dot && f.kind != puts421 && f.kind != putsOff && f.kind != tooMany && f.kind != refuses && theirs.IntN(2) == 0:
 			do = do.Keep()
 		}
 		switch at.Stage {
@@ -60,12 +61,12 @@ func walk(t *testing.T, chance *rand.Rand, sum *tally) {
 			if f.kind == refuses || f.kind == putsOff || f.kind == tooMany || f.kind == succeeds2 {
 				return nil // out of step, where it cannot be seen
 			}
-			do = do.After(time.Duration(1+chance.IntN(20)) * time.Second)
+			do = do.After(time.Duration(1+theirs.IntN(20)) * time.Second)
 		case testserver.Body:
 			if f.kind == succeeds2 {
 				return nil // accepted, it says
 			}
-			do = do.AtByte(chance.Int64N(120_000))
+			do = do.AtByte(theirs.Int64N(120_000))
 		}
 		return do
 	}

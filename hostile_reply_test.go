@@ -123,6 +123,29 @@ func TestFloods(t *testing.T) {
 	}
 }
 
+// TestAfterFlood: by hand, too, nothing more is done on a connection on which
+// the rest of a reply is still to come.
+func TestAfterFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conns := 0
+		c := hostileClient(t, polite(func(line string) string {
+			if line == "" {
+				conns++
+			}
+			if line == "NOOP" && conns == 1 {
+				return strings.Repeat("250-x\r\n", 30_000) + "250 done\r\n"
+			}
+			return ""
+		}), nil)
+		if err := c.Noop(); err == nil {
+			t.Error("no error")
+		}
+		if err := c.Noop(); err != nil || conns != 2 {
+			t.Errorf("%v, over %d connections", err, conns)
+		}
+	})
+}
+
 // TestShortLinesWrapped: a body of many short lines is not held against the
 // reply to it.
 func TestShortLinesWrapped(t *testing.T) {
