@@ -26,7 +26,7 @@ const (
 // The bits of FuzzReplies' flags.
 const (
 	asLMTP      = 1 << iota
-	stalls      // when all is said, instead of hanging up
+	goesSilent  // when all is said, instead of hanging up
 	repeats     // the last line, again and again
 	asWrapped   // a client of go-smtp's own making
 	inDrops     // an octet at a time
@@ -39,7 +39,7 @@ const (
 // comes into the log.
 func FuzzReplies(f *testing.F) {
 	f.Add([]byte(okStream), uint8(0))
-	f.Add([]byte(okStream+"250 ok\r\n250 mx\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 again\r\n"), uint8(stalls))
+	f.Add([]byte(okStream+"250 ok\r\n250 mx\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 again\r\n"), uint8(goesSilent))
 	f.Add([]byte(lmtpStream), uint8(asLMTP))
 	f.Add([]byte(lmtpStream+"\xfe"+lmtpStream), uint8(asLMTP|inDrops))
 	f.Add([]byte("220 hi\r\n250 mx\r\n250 ok\r\n250 ok\r\n550 no\r\n354 go\r\n250 ok\r\n"), uint8(asWrapped))
@@ -47,11 +47,11 @@ func FuzzReplies(f *testing.F) {
 	f.Add([]byte("220-hi\r\n"), uint8(repeats))
 	f.Add([]byte("220 hi\r\n250-mx\r\n"), uint8(repeats|asWrapped))
 	f.Add([]byte("220 hi\r\n250 mx\r\n334 UGFzc3dvcmQ6\r\n"), uint8(repeats))
-	f.Add([]byte("220 hi\r\n500 what\r\n250 helo\r\n535 no \x1b[2J\u202e\r\n"), uint8(stalls))
-	f.Add([]byte(strings.Replace(okStream, "250 queued", "451-4.3.0 a\r\n250 b\r\n451 c", 1)), uint8(stalls|retryDoubts))
+	f.Add([]byte("220 hi\r\n500 what\r\n250 helo\r\n535 no \x1b[2J\u202e\r\n"), uint8(goesSilent))
+	f.Add([]byte(strings.Replace(okStream, "250 queued", "451-4.3.0 a\r\n250 b\r\n451 c", 1)), uint8(goesSilent|retryDoubts))
 	f.Add([]byte(strings.Replace(okStream, "250 queued", "\x00\xff\r\n", 1)+"\xfe"+okStream), uint8(retryDoubts))
-	f.Add([]byte(strings.Replace(okStream, "354 go", "250 go", 1)), uint8(stalls))
-	f.Add([]byte("\n0"), uint8(asLMTP|stalls|repeats|asWrapped|inDrops))
+	f.Add([]byte(strings.Replace(okStream, "354 go", "250 go", 1)), uint8(goesSilent))
+	f.Add([]byte("\n0"), uint8(asLMTP|goesSilent|repeats|asWrapped|inDrops))
 	f.Fuzz(func(t *testing.T, data []byte, flags uint8) {
 		has := func(flag uint8) bool { return flags&flag != 0 }
 		l := &leak{t: t}
@@ -77,7 +77,7 @@ func FuzzReplies(f *testing.F) {
 						p.stream = append(bytes.Clone(p.stream), bytes.Repeat(append(bytes.Clone(last), '\n'), 300_000/len(last))...)
 					}
 				}
-				p.run(conn, has(stalls), has(inDrops))
+				p.run(conn, has(goesSilent), has(inDrops))
 			}
 			var log bytes.Buffer
 			change := func(cfg *smtpretry.Config) {

@@ -14,7 +14,7 @@ const (
 	maxReplyRcpt = 2 << 10
 )
 
-// A tap is a DebugWriter that bounds the replies on a connection whose socket
+// A tap is a DebugWriter that bounds and checks the replies on a connection whose socket
 // cannot be seen: go-smtp shows it what was read, and gives up the reading if
 // it fails. It is shown what was written as well, so it counts commands and
 // replies together, and does not count while a body goes out.
@@ -22,6 +22,7 @@ type tap struct {
 	debug io.Writer // the one whose place it takes; may be nil
 	left  int       // octets that may still come
 	body  bool      // does not count
+	check replyCheck
 }
 
 // Write implements io.Writer.
@@ -31,6 +32,9 @@ func (t *tap) Write(p []byte) (int, error) {
 			return 0, errReplyTooLong
 		}
 		t.left -= len(p)
+		if fine := t.check.scan(p); fine < len(p) {
+			return fine, errMixedReply
+		}
 	}
 	if t.debug == nil {
 		return len(p), nil

@@ -104,7 +104,9 @@ func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 		if e.spent(err) {
 			cn.abort() // the next one would hear the same
 		}
-		cn.dirty = cn.dead // a MAIL that is refused begins nothing
+		// A MAIL that is refused begins nothing; but on a kept connection that
+		// cannot be listened to, the reply may have been there before it.
+		cn.dirty = cn.dead || cn.wire == nil && cn.used > 1
 		return o.all(err, StageMail)
 	}
 

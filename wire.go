@@ -65,6 +65,8 @@ type wire struct {
 	rcpts    int    // how many of them
 	unread   int    // what may still come of the current reply
 	first    [3]byte
+	check    replyCheck
+	mixed    bool // what follows cannot be told apart
 	firstLen int  // octets of first that are set: the code of the current reply
 	deadline bool // go-smtp has set one
 	authing  bool // within AUTH
@@ -203,9 +205,18 @@ func (w *wire) Read(p []byte) (int, error) {
 	if w.unread <= 0 {
 		return 0, errReplyTooLong
 	}
+	if w.mixed {
+		return 0, errMixedReply
+	}
 	n, err := w.Conn.Read(p[:min(len(p), w.unread)])
 	w.unread -= n
 	w.firstLen += copy(w.first[w.firstLen:], p[:n])
+	if fine := w.check.scan(p[:n]); fine < n {
+		n, w.mixed = fine, true
+		if n == 0 {
+			err = errMixedReply
+		}
+	}
 	return n, err
 }
 
