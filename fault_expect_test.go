@@ -36,7 +36,6 @@ func (c faultCell) expect(retryInDoubt bool) fate {
 	case c.place.stage == testserver.Idle && c.seen() && kind != stalls:
 		// What comes unasked is not taken for a reply: the connection is stale.
 		f.again(c, "free")
-	case c.outOfStep() && c.fault.name == "mixed": // the unfinished reply ends with that to MAIL
 	case at == smtpretry.StageDot && kind == succeeds2: // any 2yz accepts
 	case kind == refuses && early:
 		f.stop(smtpretry.Deferred, smtpretry.ErrRefused, true)
