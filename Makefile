@@ -14,9 +14,10 @@ FUZZTIME ?= 30s
 all: lint test
 
 # Race detector on, but for the tests that measure memory; the seeds of the
-# fuzz targets and the examples run too.
+# fuzz targets and the examples run too. What was counted comes last.
 test:
-	go test -race -timeout 15m $(TESTFLAGS) ./...
+	@set -e; export TEST_SUMMARY=$$(mktemp); trap 'cat $$TEST_SUMMARY; rm -f $$TEST_SUMMARY' EXIT; set -x; \
+	go test -race -timeout 15m $(TESTFLAGS) ./...; \
 	go test -run Memory $(TESTFLAGS) .
 
 lint: $(LINT)
@@ -31,9 +32,9 @@ $(LINT):
 	mv $(dir $@)golangci-lint $@
 
 # The tables in README.md and docs/ that come from the rules, the published
-# limits and the comparison with go-smtp.
+# limits, the fault matrix and the comparison with go-smtp.
 generate:
-	go test -run 'TestReadme' . -update
+	go test -run 'TestReadme|TestFaultsDoc' . -update
 	go test -run 'TestDropIn' ./internal/dropin -update
 
 bench:

@@ -68,7 +68,7 @@ func (t *tally) add(r *record, all []complaint) {
 func (t *tally) String() string {
 	s := fmt.Sprintf("%d cells, %d runs", t.cells, t.runs)
 	for w, n := range t.wrong {
-		s += fmt.Sprintf("\n%s: %d", wrongWords[w], n)
+		s += fmt.Sprintf("; %s: %d", wrongWords[w], n)
 		if wrong(w) == late {
 			s += fmt.Sprintf(" (worst lateness %v)", t.latest)
 		}

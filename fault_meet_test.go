@@ -19,6 +19,7 @@ import (
 
 	"github.com/smtpretry/smtpretry"
 	"github.com/smtpretry/smtpretry/internal/testserver"
+	"github.com/smtpretry/smtpretry/internal/summary"
 )
 
 var faultSeed = flag.Uint64("fault.seed", 0, "when contexts are cancelled in TestFaults; 0: another each time")
@@ -44,7 +45,7 @@ func TestFaults(t *testing.T) {
 			})
 		}
 	})
-	t.Logf("%v\nseed %d", sum, seed)
+	summary.Add(t, "%v; seed %d", sum, seed)
 }
 
 // faultCells are those of a way, with those that do not exist.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/smtpretry/smtpretry"
 	"github.com/smtpretry/smtpretry/internal/testserver"
+	"github.com/smtpretry/smtpretry/internal/summary"
 )
 
 var (
@@ -33,7 +34,7 @@ func TestFaultsWalk(t *testing.T) {
 			t.Logf("replay with: go test -run '^TestFaultsWalk$' -walk.seed %d .", seed)
 		}
 	}
-	t.Log(sum)
+	summary.Add(t, "%v; seeds %d to %d", sum, first, last)
 }
 
 // walk is one seed.

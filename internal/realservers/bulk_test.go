@@ -13,6 +13,7 @@ import (
 
 	"github.com/smtpretry/smtpretry"
 	"github.com/smtpretry/smtpretry/internal/realservers"
+	"github.com/smtpretry/smtpretry/internal/summary"
 )
 
 // TestTenThousand: with more connections allowed than the server takes, each
@@ -34,7 +35,7 @@ func TestTenThousand(t *testing.T) {
 	if refused == 0 {
 		t.Error("no 421 was met")
 	}
-	report(t, "Postfix, 2 connections at most, a client with 5: %d sent, %d delivered, %d missing, %d doubled, %d times 421 met, in %v",
+	summary.Add(t, "Postfix, 2 connections at most, a client with 5: %d sent, %d delivered, %d missing, %d doubled, %d times 421 met, in %v",
 		messages, messages-missing, missing, doubled, refused, took.Round(time.Second))
 }
 
@@ -66,7 +67,7 @@ func TestWrapMany(t *testing.T) {
 	if refused == 0 {
 		t.Error("no 421 was met")
 	}
-	report(t, "The same with Wrap: %d sent, %d delivered, %d missing, %d doubled, %d times 421 met", messages, messages-missing, missing, doubled, refused)
+	summary.Add(t, "The same with Wrap: %d sent, %d delivered, %d missing, %d doubled, %d times 421 met", messages, messages-missing, missing, doubled, refused)
 }
 
 // TestDropIn: code that was written for go-smtp's SendMail, and a Dial of its

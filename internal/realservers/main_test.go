@@ -52,9 +52,6 @@ func TestMain(m *testing.M) {
 			code = 1
 		}
 	}
-	for _, line := range summary.lines {
-		fmt.Println(line)
-	}
 	os.Exit(code)
 }
 
@@ -62,21 +59,6 @@ func TestMain(m *testing.M) {
 var started struct {
 	sync.Mutex
 	list []*realservers.Server
-}
-
-// summary is printed at the end.
-var summary struct {
-	sync.Mutex
-	lines []string
-}
-
-func report(t *testing.T, format string, args ...any) {
-	t.Helper()
-	line := fmt.Sprintf(format, args...)
-	t.Log(line)
-	summary.Lock()
-	defer summary.Unlock()
-	summary.lines = append(summary.lines, line)
 }
 
 // One of each kind, started by the first test that asks.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/smtpretry/smtpretry"
 	"github.com/smtpretry/smtpretry/internal/realservers"
+	"github.com/smtpretry/smtpretry/internal/summary"
 )
 
 // TestRestart: a server that goes away in the middle of sending, asked to or
@@ -85,7 +86,7 @@ func TestRestart(t *testing.T) {
 					t.Errorf("%s is %v", addr, states[i])
 				}
 			}
-			report(t, "Postfix %s twice while %d messages were sent: %d accepted, each there once; %d in doubt, of which %d are there; %d doubled",
+			summary.Add(t, "Postfix %s twice while %d messages were sent: %d accepted, each there once; %d in doubt, of which %d are there; %d doubled",
 				name, messages, messages-doubt, doubt, there, doubled)
 		})
 	}
