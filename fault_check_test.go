@@ -230,7 +230,8 @@ func (r *record) afterEnd() []complaint {
 	var c critic
 	p := r.this()
 	open := slices.ContainsFunc(p.res.Recipients, func(rc smtpretry.Recipient) bool { return rc.State == smtpretry.Deferred })
-	if open && (p.over || r.took >= r.ends) && !errors.Is(p.err, r.cause()) {
+	refused := errors.Is(p.err, smtpretry.ErrRefused) // before it ended, and go-smtp waited for more
+	if open && !refused && (p.over || r.took >= r.ends) && !errors.Is(p.err, r.cause()) {
 		c.say(unexpected, 1, "%v does not hold %v", p.err, r.cause())
 	}
 	for _, next := range r.sent {

@@ -18,8 +18,8 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"github.com/smtpretry/smtpretry"
-	"github.com/smtpretry/smtpretry/internal/testserver"
 	"github.com/smtpretry/smtpretry/internal/summary"
+	"github.com/smtpretry/smtpretry/internal/testserver"
 )
 
 var faultSeed = flag.Uint64("fault.seed", 0, "when contexts are cancelled in TestFaults; 0: another each time")

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/smtpretry/smtpretry"
-	"github.com/smtpretry/smtpretry/internal/testserver"
 	"github.com/smtpretry/smtpretry/internal/summary"
+	"github.com/smtpretry/smtpretry/internal/testserver"
 )
 
 var (
