@@ -104,9 +104,11 @@ func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 		if e.spent(err) {
 			cn.abort() // the next one would hear the same
 		}
-		// A MAIL that is refused begins nothing; but on a kept connection that
-		// cannot be listened to, the reply may have been there before it.
-		cn.dirty = cn.dead || cn.wire == nil && cn.used > 1
+		// A MAIL that is refused begins nothing, but Postfix remembers its SIZE;
+		// and on a kept connection that cannot be listened to, the reply may
+		// have been there before it.
+		sized := e.options != nil && e.options.Size > 0
+		cn.dirty = cn.dead || sized || cn.wire == nil && cn.used > 1
 		return o.all(err, StageMail)
 	}
 
