@@ -3,7 +3,9 @@
 package realservers
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -50,6 +52,9 @@ func (s *Server) Sunk(name string) ([]string, error) {
 	var messages []string
 	for _, e := range entries {
 		content, err := os.ReadFile(s.path(name + "/" + e.Name()))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // given up meanwhile
+		}
 		if err != nil {
 			return nil, err
 		}
