@@ -63,6 +63,7 @@ func TestAnnounced(t *testing.T) {
 		Limits: testserver.Limits{PerConn: 3, PerMessage: 4, Domains: 2, Announce: true},
 	}, func(t *testing.T, srv *testserver.Server) {
 		limiter := smtpretry.NewLimiter(smtpretry.Limit{})
+		setLimit(t, limiter, srv.Addr(), smtpretry.Limit{})
 		c := client(t, srv, func(cfg *smtpretry.Config) { cfg.Limiter = limiter })
 		var to, all []string
 		for i := range 10 {

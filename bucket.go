@@ -26,6 +26,7 @@ const (
 	bindConns      = "connections"
 	bindNewConns   = "new-connections"
 	bindCoolDown   = "cool-down"
+	bindLearned    = "learned-rate"
 )
 
 const (
@@ -107,6 +108,7 @@ type bounds struct {
 	msgs, rcpts, dials pace
 	quotas, rcptQuotas []Quota
 	maxConns           int
+	gentle             bool // how many connections the host takes is not known: one more at a time
 
 	// grace is the longest round trip of MAIL for which a message is charged
 	// when the reply is there rather than when the command goes out. The
@@ -160,9 +162,11 @@ type hostState struct {
 	msgs, rcpts, dials bucket
 	quotas, rcptQuotas []quotaLog // one for each quota of the bounds
 	open               int        // connections, those being opened or closed included
+	proven             int        // of these, that have come as far as MAIL
 	pause              coolDown   // of everything
+	probe              bool       // a message is on its way to see whether the pause is really over
 	dialPause          coolDown   // of new connections, while others work
-	refused            int        // connections that were open when the host refused one more
+	learned            learned
 }
 
 // ready returns when a message for n recipients may start as far as its
@@ -182,8 +186,10 @@ func (s *hostState) ready(b *bounds, n int, now int64) (at int64, by string) {
 			awaited = name
 		}
 	}
-	need(s.pause.until, false, bindCoolDown)
-	t, event := s.msgs.ready(b.msgs, 1)
+	need(s.pause.until, s.probe && s.pause.row > 0, bindCoolDown)
+	t, event := s.learned.rate.bucket.ready(s.learned.rate.pace, 1)
+	need(t, event, bindLearned)
+	t, event = s.msgs.ready(b.msgs, 1)
 	need(t, event, bindRate)
 	t, event = s.rcpts.ready(b.rcpts, int64(n))
 	need(t, event, bindRecipients)
@@ -201,19 +207,30 @@ func (s *hostState) ready(b *bounds, n int, now int64) (at int64, by string) {
 	return at, by
 }
 
-// readyToDial returns when one more connection may be opened, and which limit
-// is in the way.
-func (s *hostState) readyToDial(b *bounds, now int64) (at int64, by string) {
+// readyToDial returns when one more connection may be opened beside open
+// others, and which limit is in the way.
+func (s *hostState) readyToDial(b *bounds, open int, now int64) (at int64, by string) {
+	if s.open > s.proven {
+		// One finds out for all.
+		if s.dialPause.row > 0 {
+			return onEvent, bindCoolDown
+		}
+		if b.gentle {
+			return onEvent, bindConns
+		}
+	}
 	at, event := s.dials.ready(b.dials, 1)
-	switch {
+	switch seen := s.learned.conns; {
 	case s.dialPause.until > max(now, at):
 		return s.dialPause.until, bindCoolDown
 	case at > now:
 		return at, bindNewConns
 	case event:
 		return onEvent, bindNewConns
-	case b.maxConns > 0 && s.open >= b.maxConns:
+	case b.maxConns > 0 && open >= b.maxConns:
 		return onEvent, bindConns
+	case seen.max > 0 && open >= seen.max && now < seen.until:
+		return seen.until, bindConns
 	}
 	return now, ""
 }
@@ -225,6 +242,7 @@ func (s *hostState) hold(n int) {
 	}
 	s.msgs.held++
 	s.rcpts.held += int64(n)
+	s.learned.rate.bucket.held++
 }
 
 // letGo gives back what hold set aside.
@@ -234,10 +252,12 @@ func (s *hostState) letGo(n int) {
 	}
 	s.msgs.held--
 	s.rcpts.held -= int64(n)
+	s.learned.rate.bucket.held--
 }
 
 // charge counts a message for n recipients that was held.
 func (s *hostState) charge(b *bounds, n int, now int64) {
+	s.learned.charge(now)
 	s.msgs = s.msgs.charge(b.msgs, 1, now)
 	s.rcpts = s.rcpts.charge(b.rcpts, int64(n), now)
 	for i, q := range b.quotas {
@@ -270,46 +290,8 @@ func (s *hostState) plain(b *bounds, now int64) bool {
 			return false
 		}
 	}
-	return s.open == 0 && s.msgs.held == 0 && s.rcpts.full <= now && s.dials.full <= now && s.pause.forgotten(now) && s.dialPause.forgotten(now)
-}
-
-// A coolDown is a pause of a host, or of new connections to it. The zero
-// value is none.
-type coolDown struct {
-	until int64 // when it ends
-	row   int   // refusals in a row, one for each pause
-	code  int   // basic code of the reply that began or last prolonged it
-	cause Cause // and its cause
-}
-
-const (
-	firstPause   = int64(time.Second)      // after one refusal; it doubles with each in a row
-	longestPause = int64(time.Minute)      // unless the reply asks for more
-	rowMemory    = int64(10 * time.Minute) // how long an unused host's refusals are remembered
-)
-
-// refuse returns the pause after a refusal of the host. One pause answers
-// for all that is refused while it lasts; only a hint prolongs it. It ends
-// when the refused message comes back, if that is earlier, which then finds
-// out for all.
-func (c coolDown) refuse(v Verdict, now, back int64) coolDown {
-	wait := int64(v.RetryAfter)
-	if c.until <= now {
-		c.row++
-		backoff := longestPause
-		if n := c.row - 1; n < 6 {
-			backoff = min(firstPause<<n, longestPause)
-		}
-		wait = max(wait, min(backoff, max(back-now, 0)))
-	}
-	if until := later(now, wait); until > c.until {
-		c.until, c.code, c.cause = until, v.Code, v.Cause
-	}
-	return c
-}
-
-func (c coolDown) forgotten(now int64) bool {
-	return c.row == 0 && c.until <= now || later(c.until, rowMemory) <= now
+	return s.open == 0 && s.msgs.held == 0 && s.rcpts.full <= now && s.dials.full <= now && s.pause.forgotten(now) && s.dialPause.forgotten(now) &&
+		s.learned.forgotten(now)
 }
 
 // later returns t+d, at most never.

@@ -195,6 +195,8 @@ func (c *Client) send(ctx context.Context, m *Message, p Policy, wait bool, know
 	c.yield()
 	d := newDelivery(c, m, p)
 	d.wait, d.known = wait, known
+	c.pool.count(1)
+	defer c.pool.count(-1)
 	d.run(ctx)
 	res, err := d.account()
 	c.finished(res, err)

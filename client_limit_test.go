@@ -233,3 +233,20 @@ func TestPauseBeforeTheNext(t *testing.T) {
 		wg.Wait()
 	})
 }
+
+// TestRateAtRcpt: a host that has had enough recipients for now is not offered
+// the rest of them, which count as errors with some.
+func TestRateAtRcpt(t *testing.T) {
+	bubble(t, testserver.Config{Limits: testserver.Limits{Recipients: testserver.Rate{N: 1, Burst: 3}}},
+		func(t *testing.T, srv *testserver.Server) {
+			c := client(t, srv, nil)
+			to := addresses(10)
+			if _, err := c.Send(t.Context(), note(to...)); err != nil {
+				t.Fatal(err)
+			}
+			holds(t, srv, text, to...)
+			if n := srv.Stats().Refused[testserver.ByRecipients]; n > 7 {
+				t.Errorf("%d recipients were refused", n)
+			}
+		})
+}

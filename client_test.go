@@ -54,6 +54,12 @@ func client(t *testing.T, srv *testserver.Server, change func(*smtpretry.Config)
 	if change != nil {
 		change(&cfg)
 	}
+	if cfg.Limiter == nil {
+		cfg.Limiter = smtpretry.NewLimiter(smtpretry.Limit{})
+		if err := cfg.Limiter.SetLimit(srv.Addr(), smtpretry.Limit{}); err != nil { // none, and nothing to find out
+			t.Fatal(err)
+		}
+	}
 	c, err := smtpretry.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +76,11 @@ func wrapped(t *testing.T, srv *testserver.Server) *smtpretry.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := smtpretry.Wrap(smtp.NewClient(conn), smtpretry.Config{Host: "mx.example"})
+	limiter := smtpretry.NewLimiter(smtpretry.Limit{})
+	if err := limiter.SetLimit("mx.example", smtpretry.Limit{}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := smtpretry.Wrap(smtp.NewClient(conn), smtpretry.Config{Host: "mx.example", Limiter: limiter})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -247,35 +247,27 @@ func (d *delivery) attempt(ctx context.Context, p *permit, cn *conn, batch []*re
 		d.stop(err)
 		return
 	}
-	had := cn.delivered
+	had, used := cn.delivered, cn.used
 	d.c.prepare(cn)
 	o := cn.transact(ctx, e)
 	e.body.close()
-	lost := cn.dead
-	if lost {
-		d.c.giveBack(ctx, p, cn) // lest it be counted as one that works
+	if cn.dead {
+		p.lost() // lest it be counted as one that works
 	}
 	a.Stage, a.Queued = o.stage, o.queued
-	d.settle(ctx, batch, a, o, had)
+	d.settle(ctx, batch, a, o, had, used)
 	d.c.hold.note(cn.print, a.Verdict, a.Err, a.End)
-	switch {
-	case !lost:
-		d.c.giveBack(ctx, p, cn) // the next one knows what this one met
-	case !d.c.canDial() && ctx.Err() == nil:
+	if cn.dead && !d.c.canDial() && ctx.Err() == nil {
 		d.stop(ErrNoReconnect) // no need to wait for it
 	}
+	d.c.giveBack(ctx, p, cn) // the next one knows what this one met
 }
 
 func (d *delivery) envelope(p *permit, batch []*recipient) (*envelope, error) {
 	e := &envelope{from: d.m.From, options: d.opts, rcptOpts: d.m.RcptOptions, size: d.m.Size,
 		announced: d.c.pool.announce, offering: p.lower, mailing: p.started, mailed: p.counted,
-		only: !d.c.canDial(),
-		spent: func(err error) bool {
-			return d.c.classify(err, StageMail).Cause == CauseConnectionLimit
-		},
-		tooMany: func(err error) bool {
-			return d.c.classify(err, StageRcpt).Cause == CauseTooManyRecipients
-		}}
+		only:     !d.c.canDial(),
+		classify: d.c.classify}
 	if e.size == 0 {
 		e.size = d.known
 	}
@@ -308,5 +300,5 @@ func (d *delivery) refused(ctx context.Context, due []*recipient, a *Attempt, at
 	}
 	a.Stage = at
 	o := outcome{replies: make([]answer, len(due)), stage: at}
-	d.settle(ctx, due, a, o.all(err, at), 0)
+	d.settle(ctx, due, a, o.all(err, at), 0, 0)
 }

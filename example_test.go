@@ -396,6 +396,8 @@ func ExampleLimiter_Explain() {
 	// Rate 100/min: set by SetLimit.
 	// Burst 5: set by SetLimit.
 	// mail.example.net: a message may start now.
-	// Waiting: 0. Connections: 0 open, 0 of them idle.
+	// Waiting: 0. Connections: 0 open, 0 of them idle. Tokens: 3.0.
+	// Rate 2/s: learned (nothing was refused so far, and it climbs).
+	// Burst 3: learned (nothing was refused so far, and it climbs).
 	// MaxConns 10: the limiter's default.
 }

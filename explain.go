@@ -15,11 +15,13 @@ type Explanation struct {
 	Origins []Origin // where each part of Limit comes from, in the order of its fields
 
 	// Binding is the limit that keeps a message for one recipient from
-	// starting now: "rate", "recipients", "quota", "recipient-quota",
-	// "connections", "new-connections" or "cool-down"; empty if it may start.
+	// starting now: "rate", "learned-rate", "recipients", "quota",
+	// "recipient-quota", "connections", "new-connections" or "cool-down";
+	// empty if it may start.
 	Binding string
 	Until   time.Time // when it may start at the earliest; zero if that is not known, or now
 	Why     string    // for a cool-down: what the server said
+	Advice  string    // for a cool-down: what the sender should do
 
 	Waiting int     // messages in the line
 	Open    int     // connections, those being opened or closed included
@@ -33,13 +35,14 @@ const (
 	OriginDefault = "the limiter's default"
 	OriginKnown   = "known for " // and a provider's name
 	OriginEHLO    = "announced in the reply to EHLO"
+	OriginLearned = "learned"
 )
 
 // An Origin says where one part of a limit comes from.
 type Origin struct {
 	Field  string // of Limit
 	Value  string // as text, such as "30 per 1m"
-	From   string // OriginSet, OriginDefault, OriginKnown and the provider, or OriginEHLO
+	From   string // OriginSet, OriginDefault, OriginKnown and the provider, OriginEHLO, or OriginLearned
 	Source string // where the provider, or someone else, published it; empty unless known
 }
 
@@ -62,6 +65,9 @@ func (e Explanation) String() string {
 	}
 	if e.Why != "" {
 		fmt.Fprintf(&b, "Reason: %s.\n", e.Why)
+	}
+	if e.Advice != "" {
+		fmt.Fprintf(&b, "What to do: %s\n", e.Advice)
 	}
 	fmt.Fprintf(&b, "Waiting: %d. Connections: %d open, %d of them idle.", e.Waiting, e.Open, e.Idle)
 	if e.Limit.Rate > 0 {
@@ -106,18 +112,23 @@ func (l *Limiter) Explain(host string) Explanation {
 func (h *host) explain(now int64) Explanation {
 	e := Explanation{
 		Key:     h.key,
-		Limit:   h.limit.clone(),
-		Origins: h.provenance(),
 		Waiting: h.waiting,
 		Open:    h.state.open,
-		Tokens:  h.state.msgs.tokens(h.bounds.msgs, now),
+	}
+	e.Limit, e.Origins = h.provenance(now)
+	e.Tokens = h.state.msgs.tokens(h.bounds.msgs, now)
+	if r := &h.state.learned.rate; r.pace.every > 0 {
+		e.Tokens = r.bucket.tokens(r.pace, now)
+		if h.bounds.msgs.every > 0 {
+			e.Tokens = min(e.Tokens, h.state.msgs.tokens(h.bounds.msgs, now))
+		}
 	}
 	for l := h.idle.oldest; l != nil; l = l.next {
 		e.Idle++
 	}
 	at, by := h.state.ready(&h.bounds, 1, now)
 	if by == "" && e.Idle == 0 {
-		at, by = h.state.readyToDial(&h.bounds, now)
+		at, by = h.state.readyToDial(&h.bounds, h.state.open, now)
 	}
 	if by == "" {
 		at, by = h.ahead(now)
@@ -127,9 +138,9 @@ func (h *host) explain(now int64) Explanation {
 		e.Until = h.limiter.time(at)
 	}
 	if by == bindCoolDown {
-		e.Why = h.state.pause.String()
+		e.Why, e.Advice = h.state.pause.String(), h.state.pause.verdict.Advice()
 		if h.state.pause.until <= now {
-			e.Why = h.state.dialPause.String() + ", to a further connection"
+			e.Why, e.Advice = h.state.dialPause.String()+", to a further connection", h.state.dialPause.verdict.Advice()
 		}
 	}
 	return e
@@ -137,21 +148,21 @@ func (h *host) explain(now int64) Explanation {
 
 // String says what the pause answers to.
 func (c coolDown) String() string {
-	what := "a failure"
-	if c.code > 0 {
-		what = "a " + strconv.Itoa(c.code) + " reply"
-	}
-	text := fmt.Sprintf("%s, cause %s", what, c.cause)
+	text := c.verdict.String()
 	if c.row > 1 {
-		text += fmt.Sprintf(", pause number %d in a row", c.row)
+		text += fmt.Sprintf(", refusal number %d in a row", c.row)
 	}
 	return text
 }
 
-// provenance says where each part of the limit in force comes from.
-func (h *host) provenance() []Origin {
+// provenance returns the limit in force and where each part of it comes from.
+func (h *host) provenance(now int64) (Limit, []Origin) {
 	lim, announced := stricter(h.own, h.announced.limit())
-	return origins(lim, func(part string) (from, source string) {
+	lim, learned := stricter(lim, h.state.learned.limit(now))
+	return lim, origins(lim, func(part string) (from, source string) {
+		if learned[part] {
+			return OriginLearned, h.state.learned.why(part)
+		}
 		if announced[part] {
 			return OriginEHLO, "RFC 9422"
 		}

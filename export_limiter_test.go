@@ -27,7 +27,9 @@ func (p *pool) Acquire(ctx context.Context, since time.Time, rcpts int, waiting 
 	return p.acquire(ctx, since, rcpts, waiting)
 }
 
-func (p *pool) Observe(v Verdict) { p.observe(v, time.Now(), time.Time{}) }
+func (p *pool) Observe(v Verdict) {
+	p.observe(report{verdict: v, accepted: v == Verdict{}, began: time.Now(), at: time.Now()})
+}
 
 // Paused reports whether the host pauses, whatever else binds for longer.
 func (p *pool) Paused() bool {

@@ -160,12 +160,12 @@ func (c faultCell) outcome() string {
 		return "rejected" + rest
 	case n == 0:
 		return "accepted"
+	case c.fault.kind == tooMany && !f.waits[0]:
+		return "the ones before accepted, the rest at once in transactions of no more than these"
 	case n == 2:
 		return "again, same connection; again, new connection"
 	case f.charged < f.attempts():
 		return "free, new connection"
-	case !f.waits[0]:
-		return "the ones before accepted, the rest at once in the next transaction"
 	case f.conns == 1:
 		return "again, same connection" + rest
 	}

@@ -49,7 +49,10 @@ func (c faultCell) expect(retryInDoubt bool) fate {
 			f.losing(c)
 		}
 	case kind == tooMany && c.place.nth > 1:
-		f.waits, f.charged = []bool{false}, 2 // the rest, in the next transaction
+		// The rest, in transactions no larger than the one that was taken.
+		taken := c.place.nth - 1
+		f.waits = make([]bool, (c.place.rcpts-1)/taken)
+		f.charged = f.attempts()
 	case (kind == putsOff || kind == tooMany) && !early:
 		f.waits, f.charged = []bool{true}, 2
 		if c.outOfStep() {

@@ -283,7 +283,8 @@ func (c faultCell) client(t *testing.T, srv *testserver.Server, open *sockets, c
 		}
 		return smtp.NewClient(conn), nil
 	}
-	cfg := smtpretry.Config{Host: "mx.example"}
+	cfg := smtpretry.Config{Host: "mx.example", Limiter: smtpretry.NewLimiter(smtpretry.Limit{})}
+	setLimit(t, cfg.Limiter, cfg.Host, smtpretry.Limit{})
 	if c.seen() || c.way == redialled {
 		cfg.Dialer = &smtpretry.Dialer{Addr: srv.Addr(), NetDial: open.dial(srv)}
 	}

@@ -26,6 +26,7 @@ type host struct {
 
 	mu        sync.Mutex
 	own       Limit // by SetLimit, the default and the provider
+	told      bool  // by SetLimit: what it leaves out is no limit, rather than an unknown one
 	origins   []Origin
 	announced ehloLimits
 	limit     Limit // in force: own, and what is announced
@@ -35,10 +36,10 @@ type host struct {
 	warm      line[*pool]
 	cold      line[*pool]
 	waiting   int
+	messages  int // in Send, wherever they wait
 	arrivals  uint64
 	idle      idleList
 	closing   int   // open connections that are being closed
-	proven    int   // open connections that have come as far as MAIL
 	mailTrip  int64 // the last round trip of MAIL
 
 	timer   *time.Timer
@@ -97,14 +98,11 @@ func (h *host) turn(now int64) (p *pool, at int64, by string) {
 // readyToDial is hostState.readyToDial, with room made by an idle connection
 // that would be closed.
 func (h *host) readyToDial(now int64) (at int64, by string) {
-	s := h.state
-	if s.dialPause.row > 0 && s.open > h.proven {
-		return onEvent, bindCoolDown // one finds out for all
-	}
+	open := h.state.open
 	if h.idle.oldest != nil {
-		s.open--
+		open--
 	}
-	return s.readyToDial(&h.bounds, now)
+	return h.state.readyToDial(&h.bounds, open, now)
 }
 
 // sendAway ends the wait of p's oldest waiter if its deadline comes before
@@ -162,6 +160,9 @@ func (h *host) take(p *pool, rcpts int) *permit {
 	g := p.newPermit()
 	g.rcpts = rcpts
 	h.state.hold(rcpts)
+	if h.state.pause.row > 0 && rcpts > 0 {
+		g.probe, h.state.probe = true, true
+	}
 	if n := len(p.idle); n > 0 {
 		g.link = p.idle[n-1] // the last used is the least likely to be stale
 		g.conn = g.link.conn
@@ -232,9 +233,7 @@ func (h *host) unkeep(l *link) {
 func (h *host) drop(l *link) {
 	l.pool.open--
 	h.state.open--
-	if l.proven {
-		h.proven--
-	}
+	h.unprove(l)
 	h.arrange(l.pool)
 }
 
@@ -305,16 +304,23 @@ func (h *host) hangUp(l *link, how func(io.Closer) error) error {
 }
 
 // setLimit puts another limit in force. Those who wait are planned anew, and
-// those who cannot be served before their deadline any more are told.
-func (h *host) setLimit(lim Limit, origins []Origin, now int64) {
-	h.own, h.origins = lim, origins
+// those who cannot be served before their deadline any more are told. What was
+// learned under the old one is void.
+func (h *host) setLimit(lim Limit, origins []Origin, told bool, now int64) {
+	h.own, h.origins, h.told = lim, origins, told
+	h.state.learned.forget(h.unknownRate())
 	h.compose(now)
 }
+
+// unknownRate says whether how much the host takes has to be found out.
+func (h *host) unknownRate() bool { return !h.told && h.own.Rate == 0 }
 
 // compose puts the strictest of all that is known of the host in force.
 func (h *host) compose(now int64) {
 	h.limit, _ = stricter(h.own, h.announced.limit())
+	h.limit, _ = stricter(h.limit, h.state.learned.sizes())
 	to := newBounds(h.limit)
+	to.gentle = !h.told && h.own.MaxConns == 0
 	h.state.carry(&h.bounds, &to, now)
 	h.bounds = to
 	h.replan(now)

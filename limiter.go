@@ -21,6 +21,16 @@ import (
 // its course; what was saved is carried over, never topped up; a message that
 // had been let through before the change still goes by the limit of that time.
 //
+// What is not known of a host is found out gently: it is sent 2 messages per
+// second at first, 3 at once, over one connection more at a time, and more as
+// it takes them. What it refuses teaches exactly what was refused: the rate,
+// connections at once, messages on a connection, recipients in a transaction.
+// A refusal of everything pauses the host once for all, longer each time, and
+// after the pause one message goes first. [Limiter.SetLimit] tells all about a
+// host: then there is nothing to find out, though refusals still teach.
+// [Limiter.Explain] shows what was learned, [Limiter.Save] and [Limiter.Load]
+// keep it.
+//
 // Hosts are told apart by name: upper and lower case, a final dot, a port and
 // brackets make no difference, and all MX names of a known provider are one
 // host. Those that have been idle long enough to carry no information are
@@ -40,7 +50,8 @@ type Limiter struct {
 	sweepMu sync.Mutex
 	sweeper *time.Timer
 	armed   bool
-	next    int // the shard to sweep
+	next    int           // the shard to sweep
+	rest    time.Duration // before that
 }
 
 // A shard holds the hosts of one part of the names.
@@ -79,7 +90,8 @@ func (l *Limiter) at(t time.Time) int64    { return int64(t.Sub(l.base)) }
 func (l *Limiter) time(at int64) time.Time { return l.base.Add(time.Duration(at)) }
 
 // SetLimit puts lim in force for host, instead of the default and of what its
-// provider publishes; in lim, zero means no limit. It takes effect at once,
+// provider publishes; in lim, zero means no limit. What was learned of the
+// host is forgotten, and it is not started gently. It takes effect at once,
 // also for those who wait. A limit that is not valid (see [Limit.Validate])
 // is an error and changes nothing.
 func (l *Limiter) SetLimit(host string, lim Limit) error {
@@ -108,7 +120,7 @@ func (l *Limiter) SetLimit(host string, lim Limit) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s.mu.Unlock()
-	h.setLimit(after, origins, l.now())
+	h.setLimit(after, origins, true, l.now())
 	return nil
 }
 
@@ -150,10 +162,13 @@ func (l *Limiter) wake(s *shard, key string, p *provider) *host {
 func (l *Limiter) newHost(s *shard, key string, p *provider) *host {
 	h := &host{limiter: l, key: key, pools: make(map[*pool]struct{}), timerAt: never}
 	h.own, h.origins = l.effective(s, key, p)
-	h.limit, h.bounds = h.own, newBounds(h.own)
-	h.state.quotas = make([]quotaLog, len(h.limit.Quotas))
-	h.state.rcptQuotas = make([]quotaLog, len(h.limit.RecipientQuotas))
+	_, h.told = s.set[key]
+	h.state.learned.forget(h.unknownRate())
+	h.bounds = newBounds(h.own)
+	h.state.quotas = make([]quotaLog, len(h.own.Quotas))
+	h.state.rcptQuotas = make([]quotaLog, len(h.own.RecipientQuotas))
 	h.state.msgs.full = s.rest[key]
+	h.compose(l.now())
 	return h
 }
 
@@ -194,8 +209,12 @@ func (s *shard) settle(h *host, now int64) bool {
 	return true
 }
 
-// sweepPause is how long the sweeper waits between two shards.
-const sweepPause = time.Second
+// The sweeper waits for sweepPause between two shards, and longer, up to
+// sweepRest, while it finds nothing to forget.
+const (
+	sweepPause = time.Second
+	sweepRest  = time.Minute
+)
 
 // sweepLater makes sure that the sweeper runs.
 func (l *Limiter) sweepLater() {
@@ -205,10 +224,11 @@ func (l *Limiter) sweepLater() {
 		return
 	}
 	l.armed = true
+	l.rest = max(l.rest, sweepPause)
 	if l.sweeper == nil {
-		l.sweeper = time.AfterFunc(sweepPause, l.sweep)
+		l.sweeper = time.AfterFunc(l.rest, l.sweep)
 	} else {
-		l.sweeper.Reset(sweepPause)
+		l.sweeper.Reset(l.rest)
 	}
 }
 
@@ -221,11 +241,15 @@ func (l *Limiter) sweep() {
 	l.sweepMu.Unlock()
 	for i := range shardCount {
 		n := (start + i) % shardCount
-		if !l.shards[n].sweep(l.now()) {
+		looked, forgot := l.shards[n].sweep(l.now())
+		if !looked {
 			continue
 		}
 		l.sweepMu.Lock()
 		l.next = (n + 1) % shardCount
+		if l.rest = min(2*l.rest, sweepRest); forgot {
+			l.rest = sweepPause
+		}
 		l.sweepMu.Unlock()
 		l.sweepLater()
 		return
@@ -233,14 +257,15 @@ func (l *Limiter) sweep() {
 }
 
 // sweep looks at every host without a client. It reports whether there were
-// any.
-func (s *shard) sweep(now int64) (looked bool) {
+// any, and whether one could be forgotten.
+func (s *shard) sweep(now int64) (looked, forgot bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for key, full := range s.rest {
 		looked = true
 		if full <= now {
 			delete(s.rest, key)
+			forgot = true
 		}
 	}
 	for _, h := range s.live {
@@ -250,6 +275,7 @@ func (s *shard) sweep(now int64) (looked bool) {
 		if unused {
 			looked = true
 			s.settle(h, now)
+			forgot = forgot || s.live[h.key] == nil
 		}
 	}
 	// A map does not shrink by itself.
@@ -263,5 +289,5 @@ func (s *shard) sweep(now int64) (looked bool) {
 		}
 		s.rest, s.peak = rest, len(rest)
 	}
-	return looked
+	return looked, forgot
 }

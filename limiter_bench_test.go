@@ -19,10 +19,10 @@ func (nopCloser) Close() error { return nil }
 func BenchmarkAcquire(b *testing.B) {
 	lim := smtpretry.Limit{Rate: 1e9, Burst: 1e6, MaxConns: 10}
 	b.Run("one host", func(b *testing.B) {
-		benchmarkAcquire(b, smtpretry.NewLimiter(lim), 1)
+		benchmarkAcquire(b, told(lim), 1)
 	})
 	b.Run("a million hosts", func(b *testing.B) {
-		l := smtpretry.NewLimiter(smtpretry.Limit{Rate: smtpretry.PerHour(1)})
+		l := told(smtpretry.Limit{Rate: smtpretry.PerHour(1)})
 		for i := range 1_000_000 {
 			name := fmt.Sprintf("mx%07d.example.net", i)
 			p := l.Join(name, 1)
@@ -73,7 +73,7 @@ func benchmarkAcquire(b *testing.B, l *smtpretry.Limiter, hosts int) {
 func BenchmarkGrant(b *testing.B) {
 	for _, waiters := range []int{10, 100_000} {
 		b.Run(fmt.Sprint(waiters), func(b *testing.B) {
-			p := smtpretry.NewLimiter(smtpretry.Limit{}).Join("host.example", 1)
+			p := told(smtpretry.Limit{}).Join("host.example", 1)
 			left, served := b.N, 0 // guarded by the only connection
 			var wg sync.WaitGroup
 			send := func() bool {

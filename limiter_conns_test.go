@@ -12,7 +12,7 @@ import (
 
 func TestConnections(t *testing.T) {
 	inBubble(t, "the last used is used again", func(t *testing.T) {
-		p := smtpretry.NewLimiter(smtpretry.Limit{}).Join(host, 3)
+		p := told(smtpretry.Limit{}).Join(host, 3)
 		a, b := get(t, p), get(t, p)
 		first, second := &fakeConn{name: "first"}, &fakeConn{name: "second"}
 		a.Release(first)
@@ -28,7 +28,7 @@ func TestConnections(t *testing.T) {
 		}
 	})
 	inBubble(t, "idle ones are closed after a while", func(t *testing.T) {
-		l := smtpretry.NewLimiter(smtpretry.Limit{})
+		l := told(smtpretry.Limit{})
 		p := l.Join(host, 2)
 		a, b := get(t, p), get(t, p)
 		early, late := &fakeConn{}, &fakeConn{}
@@ -52,7 +52,7 @@ func TestConnections(t *testing.T) {
 		}
 	})
 	inBubble(t, "no more than the client's own", func(t *testing.T) {
-		l := smtpretry.NewLimiter(smtpretry.Limit{})
+		l := told(smtpretry.Limit{})
 		p, other := l.Join(host, 1), l.Join(host, 1)
 		g := get(t, p)
 		got := make(chan *smtpretry.Permit)
@@ -69,7 +69,7 @@ func TestConnections(t *testing.T) {
 		}
 	})
 	inBubble(t, "room is made by closing an idle one of another client", func(t *testing.T) {
-		l := smtpretry.NewLimiter(smtpretry.Limit{MaxConns: 2})
+		l := told(smtpretry.Limit{MaxConns: 2})
 		p, other := l.Join(host, 2), l.Join(host, 2)
 		older, newer := &fakeConn{}, &fakeConn{}
 		a, b := get(t, p), get(t, p)
@@ -83,7 +83,7 @@ func TestConnections(t *testing.T) {
 		}
 	})
 	inBubble(t, "a lower limit closes idle ones, and those given back", func(t *testing.T) {
-		l := smtpretry.NewLimiter(smtpretry.Limit{})
+		l := told(smtpretry.Limit{})
 		p := l.Join(host, 3)
 		a, b, c := get(t, p), get(t, p), get(t, p)
 		idle, back, kept := &fakeConn{}, &fakeConn{}, &fakeConn{}
@@ -97,7 +97,7 @@ func TestConnections(t *testing.T) {
 		}
 	})
 	inBubble(t, "a second release does nothing", func(t *testing.T) {
-		l := smtpretry.NewLimiter(smtpretry.Limit{MaxConns: 1, Rate: 1})
+		l := told(smtpretry.Limit{MaxConns: 1, Rate: 1})
 		p := l.Join(host, 1)
 		g, conn := get(t, p), &fakeConn{}
 		g.Release(conn)
@@ -110,7 +110,7 @@ func TestConnections(t *testing.T) {
 		}
 	})
 	inBubble(t, "close", func(t *testing.T) {
-		l := smtpretry.NewLimiter(smtpretry.Limit{MaxConns: 2})
+		l := told(smtpretry.Limit{MaxConns: 2})
 		p, other := l.Join(host, 2), l.Join(host, 2)
 		busy, kept := get(t, p), &fakeConn{}
 		deliver(t, p, kept)
@@ -148,7 +148,7 @@ func TestConnections(t *testing.T) {
 		get(t, other)
 	})
 	inBubble(t, "idle ones keep their slot until they are closed", func(t *testing.T) {
-		l := smtpretry.NewLimiter(smtpretry.Limit{MaxConns: 1})
+		l := told(smtpretry.Limit{MaxConns: 1})
 		p, other := l.Join(host, 1), l.Join(host, 1)
 		deliver(t, p, &fakeConn{})
 		idle := p.Close()
@@ -170,7 +170,7 @@ func TestRefund(t *testing.T) {
 			Rate: 1, Burst: 3, Recipients: 1,
 			Quotas: []smtpretry.Quota{{N: 3, Per: time.Hour}}, RecipientQuotas: []smtpretry.Quota{{N: 3, Per: time.Hour}},
 		}
-		p := smtpretry.NewLimiter(lim).Join(host, 5)
+		p := told(lim).Join(host, 5)
 		conn := &fakeConn{}
 		for range 1000 {
 			get(t, p).Release(conn)
@@ -180,7 +180,7 @@ func TestRefund(t *testing.T) {
 		}
 	})
 	inBubble(t, "but a connection that was opened stays counted", func(t *testing.T) {
-		p := smtpretry.NewLimiter(smtpretry.Limit{NewConns: smtpretry.PerSecond(1)}).Join(host, 5)
+		p := told(smtpretry.Limit{NewConns: smtpretry.PerSecond(1)}).Join(host, 5)
 		get(t, p).Release(nil)
 		begin := time.Now()
 		if _, err := p.Acquire(t.Context(), begin, 1, nil); err != nil {

@@ -23,6 +23,14 @@ func TestExplain(t *testing.T) {
 	}{
 		{"unknown host", "host.example", smtpretry.Limit{}, nil, `
 host.example: a message may start now.
+Waiting: 0. Connections: 0 open, 0 of them idle. Tokens: 3.0.
+Rate 2/s: learned (nothing was refused so far, and it climbs).
+Burst 3: learned (nothing was refused so far, and it climbs).
+`},
+		{"told that there is none", "host.example", smtpretry.Limit{}, func(t *testing.T, l *smtpretry.Limiter) {
+			setLimit(t, l, host, smtpretry.Limit{})
+		}, `
+host.example: a message may start now.
 Waiting: 0. Connections: 0 open, 0 of them idle.
 No limit is set, and none is known for this host.
 `},
@@ -65,20 +73,26 @@ PerMessage 50: set by SetLimit.
 `},
 		{"connections", "host.example", smtpretry.Limit{MaxConns: 1}, func(t *testing.T, l *smtpretry.Limiter) { get(t, l.Join(host, 1)) }, `
 host.example: a message has to wait, the limit that binds is connections.
-Waiting: 0. Connections: 1 open, 0 of them idle.
+Waiting: 0. Connections: 1 open, 0 of them idle. Tokens: 2.0.
+Rate 2/s: learned (nothing was refused so far, and it climbs).
+Burst 3: learned (nothing was refused so far, and it climbs).
 MaxConns 1: the limiter's default.
 `},
 		{"new connections", "host.example", smtpretry.Limit{NewConns: 1}, func(t *testing.T, l *smtpretry.Limiter) { get(t, l.Join(host, 1)).Release(nil) }, `
 host.example: a message has to wait until 2000-01-01 00:00:01.000 UTC, the limit that binds is new-connections.
-Waiting: 0. Connections: 0 open, 0 of them idle.
+Waiting: 0. Connections: 0 open, 0 of them idle. Tokens: 3.0.
+Rate 2/s: learned (nothing was refused so far, and it climbs).
+Burst 3: learned (nothing was refused so far, and it climbs).
 NewConns 1/s: the limiter's default.
 `},
 		{"cool-down", "host.example", smtpretry.Limit{}, func(t *testing.T, l *smtpretry.Limiter) {
+			setLimit(t, l, host, smtpretry.Limit{})
 			pauseAfter(t, l.Join(host, 1), overloaded)
 			l.Join(host, 1).Observe(overloaded)
 		}, `
 host.example: a message has to wait until 2000-01-01 00:00:03.000 UTC, the limit that binds is cool-down.
-Reason: a 421 reply, cause overload, pause number 2 in a row.
+Reason: 421 4.3.2 Busy [temporary overload at mail, about the host], refusal number 2 in a row.
+What to do: The server is busy or has a problem of its own; nothing is wrong with the message. Waiting helps: it is tried again with growing pauses, and the whole host is held back meanwhile.
 Waiting: 0. Connections: 0 open, 0 of them idle.
 No limit is set, and none is known for this host.
 `},

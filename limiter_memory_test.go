@@ -6,13 +6,17 @@
 package smtpretry_test
 
 import (
+	"context"
 	"fmt"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/smtpretry/smtpretry"
+	"github.com/smtpretry/smtpretry/internal/testserver"
 )
 
 // heap returns the bytes in use after a collection.
@@ -71,4 +75,62 @@ func TestMemory(t *testing.T) {
 		}
 		runtime.KeepAlive(l)
 	})
+}
+
+// TestMemoryOfWaiting has 100,000 messages wait in Send for a host that asks
+// for an hour's pause, and looks at what that takes, and that another host is
+// not in their way.
+func TestMemoryOfWaiting(t *testing.T) {
+	const (
+		messages = 100_000
+		most     = 700_000_000 // of it 4 KiB each for the stack
+	)
+	bubble(t, testserver.Config{
+		Script: testserver.Script{testserver.On(testserver.Mail, testserver.Reply("421 4.3.2 Try again in 3600 seconds").ThenClose())},
+	}, func(t *testing.T, srv *testserver.Server) {
+		other := testserver.Start(t, testserver.Config{Addr: "localhost:25"})
+		l := smtpretry.NewLimiter(smtpretry.Limit{})
+		with := func(cfg *smtpretry.Config) { cfg.Limiter, cfg.Policy.MaxElapsed = l, 24*time.Hour }
+		c, free := client(t, srv, with), client(t, other, with)
+		ctx, cancel := context.WithCancel(t.Context())
+		before := used()
+		var wg sync.WaitGroup
+		var waits atomic.Int64
+		for range messages {
+			wg.Go(func() {
+				if _, err := c.Send(ctx, note("you@example.net")); err != nil {
+					waits.Add(1)
+				}
+			})
+		}
+		synctest.Wait()
+		took := int64(used() - before)
+		t.Logf("%d messages that wait take %d MB, %d bytes each; stacks %d MB", messages, took/1_000_000, took/messages, stacks()/1_000_000)
+		if took > most {
+			t.Errorf("%d messages that wait take %d bytes, want at most %d", messages, took, most)
+		}
+		start := time.Now()
+		for range 3 { // as many as a host of which nothing is known gets at once
+			if _, err := free.Send(t.Context(), note("you@example.net")); err != nil {
+				t.Error(err)
+			}
+		}
+		if d := time.Since(start); d != 0 {
+			t.Errorf("3 messages to another host took %v, want no time", d)
+		}
+		cancel()
+		wg.Wait()
+		if n := waits.Load(); n != messages || srv.Stats().Mails > 5 {
+			t.Errorf("%d messages waited, %d attempts were made; want all to wait, and at most 5", n, srv.Stats().Mails)
+		}
+	})
+}
+
+// used is heap with the stacks.
+func used() uint64 { return heap() + stacks() }
+
+func stacks() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.StackInuse
 }

@@ -6,10 +6,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emersion/go-smtp"
+
 	"github.com/smtpretry/smtpretry"
 )
 
-var overloaded = smtpretry.Verdict{Class: smtpretry.Temporary, Cause: smtpretry.CauseOverload, Scope: smtpretry.ScopeHost, Code: 421}
+var overloaded = smtpretry.Verdict{Class: smtpretry.Temporary, Cause: smtpretry.CauseOverload, Scope: smtpretry.ScopeHost, Stage: smtpretry.StageMail,
+	Code: 421, Enhanced: smtp.EnhancedCode{4, 3, 2}, Text: "Busy", Rule: "test"}
 
 // pauseAfter tells p of verdicts and returns how long the host then pauses.
 func pauseAfter(t *testing.T, p *smtpretry.Pool, verdicts ...smtpretry.Verdict) time.Duration {
@@ -42,9 +45,11 @@ func TestCoolDown(t *testing.T) {
 		{"a hint", with(func(v *smtpretry.Verdict) { v.RetryAfter = 5 * time.Minute }), 5 * time.Minute},
 		{"the connection", with(func(v *smtpretry.Verdict) { v.Scope = smtpretry.ScopeConnection }), time.Second},
 		{"the account", with(func(v *smtpretry.Verdict) { v.Scope, v.Cause = smtpretry.ScopeAccount, smtpretry.CauseAuth }), time.Second},
-		{"a rate limit", with(func(v *smtpretry.Verdict) { v.Cause = smtpretry.CauseRateLimit }), time.Second},
-		{"reputation", with(func(v *smtpretry.Verdict) { v.Cause = smtpretry.CauseReputation }), time.Second},
-		{"too many connections, none open", with(func(v *smtpretry.Verdict) { v.Cause = smtpretry.CauseConnectionLimit }), time.Second},
+		{"a rate limit with a hint", with(func(v *smtpretry.Verdict) { v.Cause, v.RetryAfter = smtpretry.CauseRateLimit, time.Minute }), time.Minute},
+		{"a quota", with(func(v *smtpretry.Verdict) { v.Cause, v.RetryAfter = smtpretry.CauseRateLimit, 20*time.Hour }), 21 * time.Hour},
+		{"reputation", with(func(v *smtpretry.Verdict) { v.Cause = smtpretry.CauseReputation }), 5 * time.Minute},
+		{"too many connections, none open", with(func(v *smtpretry.Verdict) { v.Cause, v.Stage = smtpretry.CauseConnectionLimit, smtpretry.StageGreeting }), time.Second},
+		{"one message too many, the first on its connection", with(func(v *smtpretry.Verdict) { v.Cause = smtpretry.CauseConnectionLimit }), time.Second},
 		{"dial", with(func(v *smtpretry.Verdict) { v.Cause, v.Stage = smtpretry.CauseNetwork, smtpretry.StageDial }), time.Second},
 		{"a broken link later", with(func(v *smtpretry.Verdict) { v.Cause, v.Stage = smtpretry.CauseNetwork, smtpretry.StageBody }), 0},
 		{"greylisting", with(func(v *smtpretry.Verdict) { v.Cause = smtpretry.CauseGreylist }), 0},
@@ -52,7 +57,7 @@ func TestCoolDown(t *testing.T) {
 		{"permanent", with(func(v *smtpretry.Verdict) { v.Class = smtpretry.Permanent }), 0},
 	} {
 		inBubble(t, c.name, func(t *testing.T) {
-			l := smtpretry.NewLimiter(smtpretry.Limit{})
+			l := told(smtpretry.Limit{})
 			if got := pauseAfter(t, l.Join(host, 1), c.v); got != c.want {
 				t.Errorf("paused %v, want %v", got, c.want)
 			}
@@ -61,21 +66,39 @@ func TestCoolDown(t *testing.T) {
 			}
 		})
 	}
-	inBubble(t, "longer each time", func(t *testing.T) {
-		p := smtpretry.NewLimiter(smtpretry.Limit{}).Join(host, 1)
-		for i, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60, 60} {
-			// While the host pauses, more of the same adds nothing.
-			if got := pauseAfter(t, p, overloaded, overloaded, overloaded); got != want*time.Second {
-				t.Errorf("pause %d takes %v, want %v", i+1, got, want*time.Second)
+	for _, c := range []struct {
+		name        string
+		v           smtpretry.Verdict
+		first, most time.Duration
+	}{
+		{"overload", overloaded, time.Second, time.Hour},
+		{"nobody answers", with(func(v *smtpretry.Verdict) { v.Cause, v.Stage, v.Code = smtpretry.CauseNetwork, smtpretry.StageDial, 0 }), time.Second, 5 * time.Minute},
+		{"reputation", with(func(v *smtpretry.Verdict) { v.Cause = smtpretry.CauseReputation }), 5 * time.Minute, 4 * time.Hour},
+	} {
+		inBubble(t, "longer each time: "+c.name, func(t *testing.T) {
+			p := told(smtpretry.Limit{}).Join(host, 1)
+			for i := range 16 {
+				want := min(c.first<<i, c.most)
+				// While the host pauses, more of the same adds nothing.
+				if got := pauseAfter(t, p, c.v, c.v, c.v); got != want {
+					t.Errorf("pause %d takes %v, want %v", i+1, got, want)
+				}
 			}
-		}
-		p.Observe(smtpretry.Verdict{})
-		if got := pauseAfter(t, p, overloaded); got != time.Second {
-			t.Errorf("after a success: paused %v, want 1s", got)
+			p.Observe(smtpretry.Verdict{})
+			if got := pauseAfter(t, p, c.v); got != c.first {
+				t.Errorf("after a success: paused %v, want %v", got, c.first)
+			}
+		})
+	}
+	inBubble(t, "a rate limit: shortly, and for all", func(t *testing.T) {
+		p := told(smtpretry.Limit{}).Join(host, 1)
+		v := with(func(v *smtpretry.Verdict) { v.Cause = smtpretry.CauseRateLimit })
+		if got := pauseAfter(t, p, v, v, v); got <= 0 || got > 2*time.Second {
+			t.Errorf("paused %v, want a moment", got)
 		}
 	})
 	inBubble(t, "for all, and never shortened", func(t *testing.T) {
-		l := smtpretry.NewLimiter(smtpretry.Limit{})
+		l := told(smtpretry.Limit{})
 		p, other := l.Join(host, 1), l.Join(host, 1)
 		hint := overloaded
 		hint.RetryAfter = time.Minute
@@ -88,16 +111,16 @@ func TestCoolDown(t *testing.T) {
 		}
 	})
 	inBubble(t, "one connection too many does not stop the others", func(t *testing.T) {
-		p := smtpretry.NewLimiter(smtpretry.Limit{}).Join(host, 2)
+		p := told(smtpretry.Limit{}).Join(host, 2)
 		deliver(t, p, &fakeConn{})
 		tooMany := overloaded
-		tooMany.Cause, tooMany.Scope = smtpretry.CauseConnectionLimit, smtpretry.ScopeConnection
+		tooMany.Cause, tooMany.Scope, tooMany.Stage = smtpretry.CauseConnectionLimit, smtpretry.ScopeConnection, smtpretry.StageGreeting
 		if got := pauseAfter(t, p, tooMany); got != 0 {
 			t.Errorf("paused %v with a connection that works", got)
 		}
 	})
 	inBubble(t, "those who cannot wait that long are told", func(t *testing.T) {
-		l := smtpretry.NewLimiter(smtpretry.Limit{Rate: 1})
+		l := told(smtpretry.Limit{Rate: 1})
 		p := l.Join(host, 1)
 		deliver(t, p, &fakeConn{})
 		hint := overloaded

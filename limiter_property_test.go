@@ -49,6 +49,8 @@ type run struct {
 	pools   []*smtpretry.Pool
 	begin   time.Time
 
+	teach bool // clients report what they met, of all kinds
+
 	mu     sync.Mutex
 	limits []change // in force from when
 	starts []start
@@ -315,8 +317,11 @@ func (r *run) message(rng *rand.Rand, p *smtpretry.Pool) {
 	if rng.IntN(2) == 0 {
 		time.Sleep(randomTime(rng, 500*time.Millisecond))
 	}
+	if r.teach {
+		p.Observe(randomVerdict(rng))
+	}
 	end(rng.IntN(4) > 0)
-	if rng.IntN(40) == 0 {
+	if !r.teach && rng.IntN(40) == 0 {
 		paused := p.Paused()
 		p.Observe(overloaded)
 		if !paused {
@@ -325,6 +330,23 @@ func (r *run) message(rng *rand.Rand, p *smtpretry.Pool) {
 			r.mu.Unlock()
 		}
 	}
+}
+
+// randomVerdict is what a message may meet: mostly success, else anything that
+// teaches, and things that do not.
+func randomVerdict(rng *rand.Rand) smtpretry.Verdict {
+	if rng.IntN(3) > 0 {
+		return smtpretry.Verdict{}
+	}
+	causes := []smtpretry.Cause{smtpretry.CauseRateLimit, smtpretry.CauseConnectionLimit, smtpretry.CauseOverload,
+		smtpretry.CauseReputation, smtpretry.CauseNetwork, smtpretry.CauseGreylist}
+	stages := []smtpretry.Stage{smtpretry.StageDial, smtpretry.StageGreeting, smtpretry.StageMail, smtpretry.StageDot}
+	v := refusal(causes[rng.IntN(len(causes))], []smtpretry.Scope{smtpretry.ScopeHost, smtpretry.ScopeConnection}[rng.IntN(2)],
+		stages[rng.IntN(len(stages))], []int{0, 421, 451}[rng.IntN(3)])
+	if rng.IntN(4) == 0 {
+		v.RetryAfter = randomTime(rng, time.Hour)
+	}
+	return v
 }
 
 // dialled notes a new connection and that there was room for it.
@@ -356,7 +378,7 @@ func TestLimiterBounds(t *testing.T) {
 	served, over := 0, 0
 	eachSeed(t, 1, func(t *testing.T, rng *rand.Rand) {
 		lim := randomLimit(rng)
-		r := &run{t: t, rng: rng, begin: time.Now(), limiter: smtpretry.NewLimiter(lim)}
+		r := &run{t: t, rng: rng, begin: time.Now(), limiter: told(lim)}
 		r.limits = []change{{0, lim}}
 		for range 1 + rng.IntN(4) {
 			r.pools = append(r.pools, r.limiter.Join(host, 1+rng.IntN(4)))
@@ -412,4 +434,57 @@ func full(lim smtpretry.Limit) float64 {
 		return 0
 	}
 	return float64(max(lim.Burst, 1))
+}
+
+// TestLimiterLearns holds the same while what is reported teaches, for a host
+// that was told its limits and for one that was not; and everybody who waits
+// without a deadline is served.
+func TestLimiterLearns(t *testing.T) {
+	served, over := 0, 0
+	eachSeed(t, 40, func(t *testing.T, rng *rand.Rand) {
+		lim := randomLimit(rng)
+		r := &run{t: t, rng: rng, begin: time.Now(), teach: true, limiter: told(lim)}
+		if rng.IntN(2) == 0 {
+			r.limiter = smtpretry.NewLimiter(lim)
+		}
+		r.limits = []change{{0, lim}}
+		for range 1 + rng.IntN(4) {
+			r.pools = append(r.pools, r.limiter.Join(host, 1+rng.IntN(4)))
+		}
+		var wg sync.WaitGroup
+		for range 20 + rng.IntN(60) {
+			seed, arrival := rng.Uint64(), time.Duration(rng.Float64()*float64(20*time.Second))
+			p := r.pools[rng.IntN(len(r.pools))]
+			wg.Go(func() {
+				time.Sleep(arrival)
+				r.message(rand.New(rand.NewPCG(seed, 1)), p)
+			})
+		}
+		for range rng.IntN(3) {
+			wait, lim := randomTime(rng, time.Hour), randomLimit(rng)
+			wg.Go(func() {
+				time.Sleep(wait)
+				r.setLimit(lim)
+			})
+		}
+		wg.Wait()
+		r.check()
+		served, over = served+r.served, over+r.over
+		// The longest pause, for each message and one after the other.
+		if r.now() > 80*5*time.Hour {
+			t.Errorf("it took %v until everybody was served", r.now())
+		}
+		for _, p := range r.pools {
+			for _, conn := range p.Close() {
+				conn.Close()
+			}
+		}
+		time.Sleep(30 * time.Hour) // a learned limit is remembered for a day
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if live, rest := r.limiter.Hosts(); r.open != 0 || live+rest != 0 {
+			t.Errorf("after a day of rest: %d connections open, %d hosts live, %d at rest, want none", r.open, live, rest)
+		}
+	})
+	t.Logf("%d messages started, %d gave up waiting", served, over)
 }

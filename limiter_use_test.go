@@ -21,7 +21,7 @@ func TestLimiterUse(t *testing.T) {
 		each := time.Duration(float64(time.Second) / rate)
 		// Long against the half of a burst at most that is lost after a rest.
 		window := 4000 * each
-		l := smtpretry.NewLimiter(lim)
+		l := told(lim)
 		// Round trips from short to longer than what the bucket saves, and
 		// enough connections for them.
 		trip := time.Duration(rng.Float64() * 8 * float64(each))

@@ -29,7 +29,7 @@ func TestCharge(t *testing.T) {
 		{"a long quota", smtpretry.Limit{Rate: 1, Burst: 2, Quotas: []smtpretry.Quota{{N: 9, Per: time.Hour}}}, trip + time.Second},
 	} {
 		inBubble(t, c.name, func(t *testing.T) {
-			l := smtpretry.NewLimiter(c.lim)
+			l := told(c.lim)
 			p := l.Join(host, 1)
 			conn := &fakeConn{}
 			var begin time.Time
@@ -57,7 +57,7 @@ func TestCharge(t *testing.T) {
 
 func TestDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := smtpretry.NewLimiter(smtpretry.Limit{Rate: smtpretry.PerMinute(1)})
+		l := told(smtpretry.Limit{Rate: smtpretry.PerMinute(1)})
 		p := l.Join(host, 1)
 		deliver(t, p, &fakeConn{})
 		begin := time.Now()
@@ -93,7 +93,7 @@ func TestDeadline(t *testing.T) {
 func TestCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cause := errors.New("changed my mind")
-		p := smtpretry.NewLimiter(smtpretry.Limit{Rate: smtpretry.PerMinute(1)}).Join(host, 1)
+		p := told(smtpretry.Limit{Rate: smtpretry.PerMinute(1)}).Join(host, 1)
 		deliver(t, p, &fakeConn{})
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(5*time.Second, func() { cancel(cause) })
@@ -138,7 +138,7 @@ func (c *briefContext) Err() error {
 // whole, the token for its new connection and the room made for it included.
 func TestCancelGranted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := smtpretry.NewLimiter(smtpretry.Limit{Rate: 1, NewConns: 1, MaxConns: 1})
+		l := told(smtpretry.Limit{Rate: 1, NewConns: 1, MaxConns: 1})
 		other, p := l.Join(host, 1), l.Join(host, 1)
 		idle := &fakeConn{}
 		deliver(t, other, idle)
@@ -157,7 +157,7 @@ func TestCancelGranted(t *testing.T) {
 // away, goes on at once.
 func TestAhead(t *testing.T) {
 	inBubble(t, "one who leaves", func(t *testing.T) {
-		p := smtpretry.NewLimiter(smtpretry.Limit{RecipientQuotas: []smtpretry.Quota{{N: 10, Per: time.Hour}}}).Join(host, 3)
+		p := told(smtpretry.Limit{RecipientQuotas: []smtpretry.Quota{{N: 10, Per: time.Hour}}}).Join(host, 3)
 		deliver(t, p, &fakeConn{})
 		begin := time.Now()
 		ctx, cancel := context.WithCancel(t.Context())
@@ -173,7 +173,7 @@ func TestAhead(t *testing.T) {
 		}
 	})
 	inBubble(t, "one whose time is up before its turn", func(t *testing.T) {
-		p := smtpretry.NewLimiter(smtpretry.Limit{Rate: smtpretry.PerHour(1)}).Join(host, 3)
+		p := told(smtpretry.Limit{Rate: smtpretry.PerHour(1)}).Join(host, 3)
 		first := get(t, p) // not charged: nobody knows how long the next has to wait
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
@@ -186,7 +186,7 @@ func TestAhead(t *testing.T) {
 		}
 	})
 	inBubble(t, "one who could not open a connection in time", func(t *testing.T) {
-		l := smtpretry.NewLimiter(smtpretry.Limit{NewConns: smtpretry.PerMinute(1)})
+		l := told(smtpretry.Limit{NewConns: smtpretry.PerMinute(1)})
 		first, other := l.Join(host, 3), l.Join(host, 3)
 		busy := get(t, first)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -204,7 +204,7 @@ func TestAhead(t *testing.T) {
 		}
 	})
 	inBubble(t, "one who makes room first", func(t *testing.T) {
-		l := smtpretry.NewLimiter(smtpretry.Limit{NewConns: 1, MaxConns: 2})
+		l := told(smtpretry.Limit{NewConns: 1, MaxConns: 2})
 		other, p := l.Join(host, 2), l.Join(host, 3)
 		a := get(t, other)
 		time.Sleep(time.Second)
@@ -237,7 +237,7 @@ func TestAhead(t *testing.T) {
 
 func TestOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := smtpretry.NewLimiter(smtpretry.Limit{Rate: 1})
+		l := told(smtpretry.Limit{Rate: 1})
 		pools := []*smtpretry.Pool{l.Join(host, 1), l.Join(host, 2), l.Join(host, 50)}
 		deliver(t, pools[0], &fakeConn{})
 		begin := time.Now()
@@ -273,7 +273,7 @@ func TestOrder(t *testing.T) {
 func TestCrowd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const crowd = 100_000
-		l := smtpretry.NewLimiter(smtpretry.Limit{Rate: smtpretry.PerSecond(1000)})
+		l := told(smtpretry.Limit{Rate: smtpretry.PerSecond(1000)})
 		p, other := l.Join(host, 10), l.Join("other.example", 1)
 		hint := overloaded
 		hint.RetryAfter = time.Hour

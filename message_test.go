@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -146,7 +147,9 @@ func TestConfigFields(t *testing.T) {
 			var c *smtpretry.Client
 			var err error
 			if test.wrap {
-				c, err = smtpretry.Wrap(smtp.NewClient(nil), test.cfg)
+				near, far := net.Pipe()
+				t.Cleanup(func() { near.Close(); far.Close() })
+				c, err = smtpretry.Wrap(smtp.NewClient(near), test.cfg)
 			} else {
 				c, err = smtpretry.New(test.cfg)
 			}
@@ -155,6 +158,8 @@ func TestConfigFields(t *testing.T) {
 				wantField(t, err, test.field)
 			case err != nil || c == nil:
 				t.Errorf("got %v", err)
+			default:
+				c.Close()
 			}
 		})
 	}

@@ -42,6 +42,7 @@ type permit struct {
 	dialling  bool      // holds a token for a new connection
 	evicted   io.Closer // has to be closed first: the new connection gets its slot
 	startedAt int64
+	probe     bool // others wait for what it meets
 }
 
 // A permitStage says what became of a permit so far.
@@ -156,18 +157,36 @@ func (g *permit) started() {
 	h.prove(g.link)
 	if h.mailTrip >= h.bounds.grace {
 		h.charge(g, g.startedAt)
+	} else if h.waiting > 0 {
+		h.dispatch(g.startedAt) // one more connection may be opened
 	}
 }
 
-// prove notes that the host has taken a connection. When it takes more than
-// when it last refused one, that no longer counts.
+// prove notes that the host has taken a connection.
 func (h *host) prove(l *link) {
 	if l.proven {
 		return
 	}
 	l.proven = true
-	if h.proven++; h.proven > h.state.refused {
-		h.state.dialPause.row = 0
+	s := &h.state
+	s.proven++
+	s.dialPause.row = 0
+	s.learned.conns = s.learned.conns.take(s.proven)
+}
+
+// lost notes that the permit's connection cannot be used any more, before
+// release says so too.
+func (g *permit) lost() {
+	h := g.link.pool.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.unprove(g.link)
+}
+
+func (h *host) unprove(l *link) {
+	if l.proven {
+		l.proven = false
+		h.state.proven--
 	}
 }
 
@@ -176,7 +195,7 @@ func (h *host) prove(l *link) {
 func (p *pool) works() bool {
 	p.host.mu.Lock()
 	defer p.host.mu.Unlock()
-	return p.host.proven > 0
+	return p.host.state.proven > 0
 }
 
 // counted is called when the reply to MAIL has been read.
@@ -223,6 +242,9 @@ func (g *permit) release(conn io.Closer) {
 		h.state.charge(&h.bounds, g.rcpts, now)
 	}
 	g.stage = permitEnded
+	if g.probe {
+		h.state.probe = false
+	}
 	if g.dialling {
 		h.state.dials.held--
 		g.dialling = false
@@ -245,56 +267,46 @@ func (g *permit) release(conn io.Closer) {
 	}
 }
 
-// observe tells the limiter what an attempt met at t; the zero Verdict is a
-// success. A refusal that is about the whole host pauses it once for
-// everybody, longer each time it is the next in a row, but no longer than
-// until the message that met it comes back; back is zero if it does not.
-func (p *pool) observe(v Verdict, t, back time.Time) {
+// A report is what the limiter is told of an attempt.
+type report struct {
+	verdict  Verdict // the gravest; zero: none
+	accepted bool    // by at least one recipient
+	began    time.Time
+	at       time.Time
+	back     time.Time // when those come back who were refused; zero: they do not
+	carried  int       // transactions on the connection before this one
+	most     int       // recipients that were taken when one more was too many; 0: none was
+}
+
+// count notes that a message for the host is there, or settled.
+func (p *pool) count(by int) {
+	p.host.mu.Lock()
+	defer p.host.mu.Unlock()
+	p.host.messages += by
+}
+
+// observe tells the limiter what an attempt met. A refusal that is about the
+// whole host pauses it once for everybody, longer each time it is the next in
+// a row.
+func (p *pool) observe(r report) {
 	h := p.host
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if v == (Verdict{}) {
-		h.state.pause.row = 0
-		return
+	now := h.limiter.at(r.at)
+	paused, sizes := h.state.pause.until, h.state.learned.sizes()
+	back := never
+	if h.messages <= 1 && !r.back.IsZero() {
+		back = h.limiter.at(r.back)
 	}
-	if !pauses(v) {
-		return
+	h.state.observe(&r, h.limiter.at(r.began), now, back)
+	switch after := h.state.learned.sizes(); {
+	case after.PerConn != sizes.PerConn || after.PerMessage != sizes.PerMessage:
+		h.compose(now)
+	case h.state.pause.until > paused:
+		h.replan(now)
+	case h.waiting > 0:
+		h.dispatch(now)
 	}
-	if v.Cause == CauseConnectionLimit && h.proven > 0 {
-		// One connection too many is refused, the others still work.
-		h.state.dialPause = h.state.dialPause.refuse(v, h.limiter.at(t), never)
-		h.state.refused = h.proven
-		return
-	}
-	before := h.state.pause.until
-	returns := never
-	if !back.IsZero() {
-		returns = h.limiter.at(back)
-	}
-	h.state.pause = h.state.pause.refuse(v, h.limiter.at(t), returns)
-	if h.state.pause.until > before {
-		h.replan(h.limiter.now())
-	}
-}
-
-// pauses reports whether v is a reason to leave the whole host alone for a
-// while.
-func pauses(v Verdict) bool {
-	if v.Class != Temporary {
-		return false
-	}
-	switch v.Scope {
-	case ScopeHost, ScopeConnection, ScopeAccount:
-	default:
-		return false
-	}
-	switch v.Cause {
-	case CauseOverload, CauseConnectionLimit, CauseRateLimit, CauseReputation, CauseAuth:
-		return true
-	case CauseNetwork:
-		return v.Stage == StageDial
-	}
-	return false
 }
 
 // close ends the pool: those who wait in it get ErrClosed, and what is

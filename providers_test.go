@@ -128,9 +128,13 @@ func TestPublishedByHost(t *testing.T) {
 		{"mailgun.org", smtpretry.Limit{}},
 		{"smtp.mailgun.org", smtpretry.Limit{MaxConns: 7000, PerConn: 3}},
 	} {
-		got := smtpretry.NewLimiter(smtpretry.Limit{}).Explain(c.host).Limit
-		if got.PerMessage != c.want.PerMessage || got.MaxConns != c.want.MaxConns || got.PerConn != c.want.PerConn || got.Rate != 0 {
+		e := smtpretry.NewLimiter(smtpretry.Limit{}).Explain(c.host)
+		got := e.Limit
+		if got.PerMessage != c.want.PerMessage || got.MaxConns != c.want.MaxConns || got.PerConn != c.want.PerConn {
 			t.Errorf("%s: %+v, want %+v", c.host, got, c.want)
+		}
+		if i := slices.IndexFunc(e.Origins, func(o smtpretry.Origin) bool { return o.Field == "Rate" }); i < 0 || e.Origins[i].From != smtpretry.OriginLearned {
+			t.Errorf("%s: origins %+v, want a rate that has to be found out", c.host, e.Origins)
 		}
 	}
 }

@@ -209,6 +209,9 @@ func limitsPage(t *testing.T) []byte {
 		}
 		host := strings.ReplaceAll(names[0], "*", "eu-north-1")
 		for _, o := range l.Explain(host).Origins {
+			if o.From == smtpretry.OriginLearned {
+				continue // not published: what an unknown host is sent at first
+			}
 			hosts := slices.Clone(p.Hosts)
 			for _, s := range p.MXSuffixes {
 				hosts = append(hosts, "\\*."+s)

@@ -18,9 +18,9 @@ type step struct {
 }
 
 // settle accounts for an attempt and decides what comes next for each of its
-// recipients. had is the number of messages that the connection had delivered
-// before.
-func (d *delivery) settle(ctx context.Context, batch []*recipient, a *Attempt, o outcome, had int) {
+// recipients. Before it, the connection had delivered had messages, of used that
+// were begun.
+func (d *delivery) settle(ctx context.Context, batch []*recipient, a *Attempt, o outcome, had, used int) {
 	s := &step{now: time.Now(), chance: rand.Float64()}
 	s.deadline, _ = ctx.Deadline()
 	accepted, cut := false, false
@@ -100,8 +100,8 @@ func (d *delivery) settle(ctx context.Context, batch []*recipient, a *Attempt, o
 	}
 	a.Number, a.Host, a.End = len(d.result.Attempts)+1, d.c.host, s.now
 	d.result.Attempts = append(d.result.Attempts, *a)
-	if (a.Charged || isOneTooMany(a.Verdict)) && !cut {
-		d.c.observe(a.Verdict, accepted, s.now, back)
+	if !cut {
+		d.c.pool.observe(report{verdict: a.Verdict, accepted: accepted, began: a.Start, at: s.now, back: back, carried: used, most: o.most})
 	}
 	d.c.attempted(*a)
 }

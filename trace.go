@@ -80,13 +80,3 @@ func (c *Client) finished(r *Result, err error) {
 		l.Warn("smtp message not sent to all", "host", c.host, "outcome", r.String(), "attempts", len(r.Attempts), "error", err)
 	}
 }
-
-// observe tells the limiter what came of an attempt. Even if some recipients
-// were accepted, a word about the whole host counts for more.
-func (c *Client) observe(v Verdict, accepted bool, now, back time.Time) {
-	wide := v.Scope == ScopeHost || v.Scope == ScopeConnection || v.Scope == ScopeAccount
-	if accepted && (!wide || v.Class != Temporary) {
-		v = Verdict{}
-	}
-	c.pool.observe(v, now, back)
-}

@@ -18,10 +18,9 @@ type envelope struct {
 	rcptOpts func(string) *smtp.RcptOptions
 	size     int64 // 0: unknown
 	body     *body
-	same     func() error     // says whether the body, now read, may be sent; nil: yes
-	spent    func(error) bool // the reply to MAIL is about the connection
-	tooMany  func(error) bool // the reply to RCPT is about the transaction
-	only     bool             // there is no other connection to go over
+	same     func() error // says whether the body, now read, may be sent; nil: yes
+	classify func(error, Stage) Verdict
+	only     bool // there is no other connection to go over
 
 	announced func(ehloLimits) // by a server that can be trusted
 	offering  func(rcpts int)  // so many will be offered
@@ -44,6 +43,7 @@ type outcome struct {
 	stage   Stage    // how far it got
 	queued  string   // the server's words to the final dot, on one line
 	body    error    // a *FieldError: the body is at fault, nothing was sent
+	most    int      // recipients that were taken when one more was too many; 0: none was
 }
 
 // taken says whether nothing has been held against recipient i so far.
@@ -101,7 +101,7 @@ func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 		e.mailed()
 	}
 	if err != nil {
-		if e.spent(err) {
+		if e.classify(err, StageMail).Cause == CauseConnectionLimit {
 			cn.abort() // the next one would hear the same
 		}
 		// A MAIL that is refused begins nothing, but Postfix remembers its SIZE;
@@ -206,12 +206,21 @@ func (cn *conn) offer(e *envelope, o *outcome) bool {
 			o.all(err, StageRcpt) // also for those taken: nothing was delivered
 			return false
 		}
-		if taken > 0 && e.tooMany(err) {
-			// The rest would be refused alike, and counted as errors.
+		// The rest would be refused alike, and counted as errors.
+		switch v := e.classify(err, StageRcpt); {
+		case taken > 0 && v.Cause == CauseTooManyRecipients:
+			o.most = taken
 			for j := i; j < len(e.rcpts); j++ {
 				o.replies[j].unasked = true
 			}
-			break
+			return true
+		case teaches(v) == lessonRate:
+			for j := i + 1; j < len(e.rcpts); j++ {
+				if o.taken(j) {
+					o.replies[j] = o.replies[i]
+				}
+			}
+			return taken > 0
 		}
 	}
 	return taken > 0

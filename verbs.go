@@ -93,6 +93,12 @@ func (c *Client) take(message bool) (*conn, error) {
 // letGo gives the held connection back.
 func (c *Client) letGo(cn *conn) {
 	c.raw.conn.Store(nil)
+	if c.raw.body != nil {
+		// What the server said to the dot went to the user; had it refused
+		// everything, it would say so again.
+		now := time.Now()
+		c.pool.observe(report{accepted: true, began: now, at: now})
+	}
 	c.giveBack(c.life, c.raw.permit, cn)
 }
 
@@ -143,7 +149,8 @@ func (c *Client) do(at Stage, f func(*conn) error) error {
 	if at == StageUnknown && v.Code/100 == 2 {
 		return err // 252 is the usual reply to VRFY (RFC 5321 section 3.5.3)
 	}
-	c.pool.observe(v, time.Now(), time.Time{})
+	now := time.Now()
+	c.pool.observe(report{verdict: v, began: now, at: now})
 	if v.ConnDead && !isSASL(err) { // an exchange that the mechanism ended was cancelled
 		c.drop()
 	}

@@ -126,6 +126,13 @@ func client(t *testing.T, addr string, change func(*smtpretry.Config)) *smtpretr
 	if change != nil {
 		change(&cfg)
 	}
+	if cfg.Limiter == nil {
+		// Nothing is found out gently, so that the servers' limits are met.
+		cfg.Limiter = smtpretry.NewLimiter(smtpretry.Limit{})
+		if err := cfg.Limiter.SetLimit(addr, smtpretry.Limit{}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	c, err := smtpretry.New(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -34,10 +34,21 @@ type Rate struct {
 	Burst int           // default 1
 }
 
-// A Quota allows N in any window of length Per.
+// A Quota allows N in any window of length Per or, if Fixed, in each of the
+// windows that follow one another from the start of the Unix epoch.
 type Quota struct {
-	N   int
-	Per time.Duration // default 24 h
+	N     int
+	Per   time.Duration // default 24 h
+	Fixed bool
+}
+
+// began returns the first time that the window which holds now looks back to.
+func (q Quota) began(now time.Time) time.Time {
+	per := orElse(q.Per, 24*time.Hour)
+	if q.Fixed {
+		return time.Unix(0, now.UnixNano()/int64(per)*int64(per))
+	}
+	return now.Add(1 - per)
 }
 
 // A Box is where a client lands after After violations within Within: it is
@@ -198,10 +209,16 @@ func (s *Server) admitMail(now time.Time, onConn int) *refusal {
 		return &refusal{by: ByPerConn}
 	}
 	if lim.Quota.N > 0 {
-		per := orElse(lim.Quota.Per, 24*time.Hour)
-		m.quota = recent(m.quota, per, now)
+		began := lim.Quota.began(now)
+		for len(m.quota) > 0 && m.quota[0].Before(began) {
+			m.quota = m.quota[1:]
+		}
 		if len(m.quota) >= lim.Quota.N {
-			return &refusal{ByQuota, m.quota[0].Add(per).Sub(now)}
+			from := m.quota[0]
+			if lim.Quota.Fixed {
+				from = began
+			}
+			return &refusal{ByQuota, from.Add(orElse(lim.Quota.Per, 24*time.Hour)).Sub(now)}
 		}
 	}
 	if w := m.rate.wait(lim.Rate, now); w > 0 {

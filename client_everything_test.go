@@ -1,0 +1,126 @@
+package smtpretry_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/smtpretry/smtpretry"
+	"github.com/smtpretry/smtpretry/internal/summary"
+	"github.com/smtpretry/smtpretry/internal/testserver"
+)
+
+// TestEverythingAtOnce: a provider that tells none of its limits, halves and
+// restores its rate, greylists, drops connections, loses replies and is down
+// twice. Every message is settled, none is lost, and none is doubled but those
+// in doubt that were to be sent again.
+func TestEverythingAtOnce(t *testing.T) {
+	const messages = 2000
+	limits := func(rate int) testserver.Limits {
+		return testserver.Limits{Rate: testserver.Rate{N: rate, Burst: 10}, MaxConns: 3, PerConn: 40, Greylist: 3 * time.Second}
+	}
+	var mu sync.Mutex
+	chance := rand.New(rand.NewPCG(1, 2))
+	down, lost := false, 0
+	cfg := testserver.Config{Limits: limits(50), Hook: func(at testserver.At) *testserver.Action {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case down && (at.Stage == testserver.Greeting || at.Stage == testserver.Mail):
+			return testserver.Close()
+		case at.Stage == testserver.Rcpt && chance.IntN(200) == 0:
+			return testserver.Reset()
+		case at.Stage == testserver.Dot && chance.IntN(200) == 0:
+			lost++
+			return testserver.Close().Keep()
+		}
+		return nil
+	}}
+	bubble(t, cfg, func(t *testing.T, srv *testserver.Server) {
+		c := client(t, srv, func(cfg *smtpretry.Config) {
+			cfg.MaxConns, cfg.Limiter, cfg.Policy.RetryInDoubt = 20, smtpretry.NewLimiter(smtpretry.Limit{}), true
+			cfg.Policy.Backoff = smtpretry.Backoff{Initial: time.Second, Max: 10 * time.Second} // the host paces everybody
+		})
+		start := time.Now()
+		for _, change := range []struct {
+			at  time.Duration
+			do  func()
+			end time.Duration
+		}{
+			{15 * time.Second, func() { srv.SetLimits(limits(25)) }, 0},
+			{30 * time.Second, func() { srv.SetLimits(limits(50)) }, 0},
+			{10 * time.Second, func() { down = true }, 3 * time.Second},
+			{40 * time.Second, func() { down = true }, 3 * time.Second},
+		} {
+			time.AfterFunc(change.at, func() {
+				mu.Lock()
+				defer mu.Unlock()
+				change.do()
+			})
+			if change.end > 0 {
+				time.AfterFunc(change.at+change.end, func() {
+					mu.Lock()
+					defer mu.Unlock()
+					down = false
+				})
+			}
+		}
+		var wg sync.WaitGroup
+		for i := range messages {
+			wg.Go(func() {
+				m := note(fmt.Sprintf("u%d@example.net", i%100))
+				m.Body = body(fmt.Sprintf("Subject: %d\r\n\r\nHello.\r\n", i))
+				if _, err := c.Send(t.Context(), m); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		took := time.Since(start)
+		copies := map[string]int{}
+		for _, m := range srv.Messages() {
+			copies[string(m.Body)]++
+		}
+		doubled := 0
+		for _, n := range copies {
+			doubled += n - 1
+		}
+		st := srv.Stats()
+		if len(copies) != messages || doubled > lost {
+			t.Errorf("%d of %d delivered, %d doubled, %d replies lost", len(copies), messages, doubled, lost)
+		}
+		if took > 2*time.Minute {
+			t.Errorf("took %v", took)
+		}
+		summary.Add(t, "%d messages in %v: %d lost, %d doubled for %d replies lost; refused: %v", messages, took.Round(time.Second), messages-len(copies), doubled, lost, st.Refused)
+	})
+}
+
+// TestHerdOfStrangers: 1,000 senders released at once against a host of 100
+// per second, of which nothing is known.
+func TestHerdOfStrangers(t *testing.T) {
+	bubble(t, testserver.Config{Limits: testserver.Limits{Rate: testserver.Rate{N: 100, Burst: 10}}}, func(t *testing.T, srv *testserver.Server) {
+		c := client(t, srv, func(cfg *smtpretry.Config) {
+			cfg.MaxConns, cfg.Limiter = 20, smtpretry.NewLimiter(smtpretry.Limit{})
+		})
+		start := time.Now()
+		var wg sync.WaitGroup
+		for i := range 1000 {
+			wg.Go(func() {
+				if _, err := c.Send(t.Context(), note(fmt.Sprintf("u%d@example.net", i))); err != nil && !errors.Is(err, smtpretry.ErrExhausted) {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		st := srv.Stats()
+		calls := float64(st.Mails) / 1000
+		if calls > 1.5 || st.Accepted != 1000 {
+			t.Errorf("%.3f calls for each message, %d accepted", calls, st.Accepted)
+		}
+		summary.Add(t, "1,000 senders at once, 100/s: %.3f calls for each message, %d refused, in %v", calls, st.Violations, time.Since(start).Round(time.Second))
+	})
+}
