@@ -9,16 +9,16 @@ LINT := $(CURDIR)/.bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 TESTFLAGS ?=
 FUZZTIME ?= 30s
 
-.PHONY: all test lint generate bench fuzz cover servers
+.PHONY: all test lint generate plots bench fuzz cover servers
 
 all: lint test
 
-# Race detector on, but for the tests that measure memory; the seeds of the
-# fuzz targets and the examples run too. What was counted comes last.
+# Race detector on, but for the tests that measure memory and the simulations of
+# hours; the seeds of the fuzz targets and the examples run too. What was counted comes last.
 test:
 	@set -e; export TEST_SUMMARY=$$(mktemp); trap 'cat $$TEST_SUMMARY; rm -f $$TEST_SUMMARY' EXIT; set -x; \
 	go test -race -timeout 15m $(TESTFLAGS) ./...; \
-	go test -run Memory $(TESTFLAGS) .
+	go test -run 'Memory|Simulation' $(TESTFLAGS) .
 
 lint: $(LINT)
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt'ed:"; gofmt -l .; exit 1; }
@@ -36,6 +36,10 @@ $(LINT):
 generate:
 	go test -run 'TestReadme|TestFaultsDoc' . -update
 	go test -run 'TestDropIn' ./internal/dropin -update
+
+# The plot in README.md; 45 seconds.
+plots:
+	go run ./examples/adaptive -svg docs/adaptive.svg
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...

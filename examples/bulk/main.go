@@ -21,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/smtpretry/smtpretry/examples/internal/load"
 	"github.com/smtpretry/smtpretry/internal/testserver"
 )
 
@@ -86,7 +87,7 @@ func compare(ctx context.Context, w io.Writer, n int, file string) error {
 // A side is a way to send and the server that it sends to.
 type side struct {
 	name   string
-	sender func(*testserver.Server) (send func(ctx context.Context, n int) error, closeAll func(), err error)
+	sender func(*testserver.Server) (send load.Send, closeAll func(), err error)
 	srv    *testserver.Server
 	start  time.Time
 }
@@ -111,7 +112,7 @@ func run(ctx context.Context, w io.Writer, n int, sides []*side) (time.Duration,
 		s.start = start
 		running.Go(func() {
 			defer closeAll()
-			deliver(ctx, n, send)
+			load.Deliver(ctx, n, send)
 			through()
 		})
 	}
@@ -134,30 +135,6 @@ func run(ctx context.Context, w io.Writer, n int, sides []*side) (time.Duration,
 		fmt.Fprintf(w, "%-12s %9d %12.1f %% %11d %9dx\n", s.name, st.Accepted, 100*s.used(took), st.Violations, st.Boxes)
 	}
 	return took, nil
-}
-
-// deliver sends n messages in 20 goroutines, or as many as it can before ctx
-// ends.
-func deliver(ctx context.Context, n int, send func(context.Context, int) error) {
-	todo := make(chan int)
-	var workers sync.WaitGroup
-	for range 20 {
-		workers.Go(func() {
-			for i := range todo {
-				if err := send(ctx, i); err != nil && ctx.Err() == nil {
-					log.Printf("message %d is lost: %v", i, err)
-				}
-			}
-		})
-	}
-	for i := 0; i < n && ctx.Err() == nil; i++ {
-		select {
-		case todo <- i:
-		case <-ctx.Done():
-		}
-	}
-	close(todo)
-	workers.Wait()
 }
 
 // progress prints a bar for each side, on a terminal over the last ones.

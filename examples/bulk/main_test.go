@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/smtpretry/smtpretry/examples/internal/chart"
 	"github.com/smtpretry/smtpretry/examples/internal/exampletest"
 	"github.com/smtpretry/smtpretry/internal/testserver"
 )
@@ -53,13 +54,13 @@ func TestBulk(t *testing.T) {
 		checkPlot(t, svg.String())
 
 		// What is drawn: 59 or 60 messages in the first second, then the limit.
-		steps := perSecond(ours, took)
-		if len(steps) != 40 || steps[0].rate < 59 || steps[0].rate > 60 {
+		steps := chart.PerSecond(ours.srv.Messages(), ours.start, took)
+		if len(steps) != 40 || steps[0].Rate < 59 || steps[0].Rate > 60 {
 			t.Errorf("%d steps, the first %v; want 40 and 59 or 60", len(steps), steps[0])
 		}
 		for _, s := range steps[1:] {
-			if s.rate < 45 || s.rate > 55 {
-				t.Errorf("%.1f messages in the second before %v, want about %d", s.rate, s.end, rate)
+			if s.Rate < 45 || s.Rate > 55 {
+				t.Errorf("%.1f messages in the second before %v, want about %d", s.Rate, s.End, rate)
 			}
 		}
 	})
@@ -92,14 +93,6 @@ func checkPlot(t *testing.T, svg string) {
 	}
 	exampletest.Lines(t, words, `seconds since the start`, `messages per second`, `^smtpretry: \d+\.\d % of the limit, 0 violations`,
 		`^naive loop: `, `the limit`)
-}
-
-func TestTickStep(t *testing.T) {
-	for end, want := range map[float64]float64{0.5: 1, 4: 1, 10: 1, 11: 2, 40: 5, 70: 10, 130: 20, 600: 100} {
-		if got := tickStep(end); got != want {
-			t.Errorf("up to %v: %v, want %v", end, got, want)
-		}
-	}
 }
 
 // TestPlotOfLittle: even if nothing was sent there is a plot.
