@@ -20,8 +20,8 @@
 //     recipient that is due, DATA, the body, the final dot.
 //  3. Each reply, or the failure that took its place, becomes a [Verdict], one
 //     for each recipient: see [Classify].
-//  4. The limiter is told, and pauses the host for everybody if the verdict is
-//     about the host.
+//  4. The limiter is told: it learns what the host takes, and pauses it for
+//     everybody if the verdict is about the host.
 //  5. Each recipient's next step is decided by the [Policy]: done, given up,
 //     or again at a certain time.
 //  6. The deferred recipients, and only they, go back to 1 when their time has
