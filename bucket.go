@@ -255,9 +255,9 @@ func (s *hostState) letGo(n int) {
 	s.learned.rate.bucket.held--
 }
 
-// charge counts a message for n recipients that was held.
+// charge counts a message for n recipients that was held. What was learned is
+// charged for itself, when the message starts: it has no bound to keep.
 func (s *hostState) charge(b *bounds, n int, now int64) {
-	s.learned.charge(now)
 	s.msgs = s.msgs.charge(b.msgs, 1, now)
 	s.rcpts = s.rcpts.charge(b.rcpts, int64(n), now)
 	for i, q := range b.quotas {

@@ -155,6 +155,7 @@ func (g *permit) started() {
 	g.stage = permitStarted
 	g.startedAt = h.limiter.now()
 	h.prove(g.link)
+	h.state.learned.charge(g.startedAt)
 	if h.mailTrip >= h.bounds.grace {
 		h.charge(g, g.startedAt)
 	} else if h.waiting > 0 {
