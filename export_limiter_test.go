@@ -110,7 +110,10 @@ func (c *Core) Ready(rcpts int, now int64) (int64, string) {
 
 func (c *Core) Hold(rcpts int)              { c.state.hold(rcpts) }
 func (c *Core) LetGo(rcpts int)             { c.state.letGo(rcpts) }
-func (c *Core) Charge(rcpts int, now int64) { c.state.charge(&c.bounds, rcpts, now) }
+func (c *Core) Charge(rcpts int, now int64) {
+	c.state.learned.charge(now)
+	c.state.charge(&c.bounds, rcpts, now)
+}
 
 // Stamps returns how many entries the quotas keep.
 func (c *Core) Stamps() (n int) {

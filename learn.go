@@ -154,10 +154,14 @@ type learned struct {
 	rateRow    int  // refusals of the rate in a row
 	bound      bool // the last message used what rate allows
 	conns      ceiling
-	perConn    int   // messages on one connection; 0: unknown
-	perMessage int   // recipients in one transaction; 0: unknown
-	sizesAt    int64 // when one of the two was learned
-	at         int64 // of the last lesson
+	perConn    int     // messages on one connection; 0: unknown
+	perMessage int     // recipients in one transaction; 0: unknown
+	quota      []Quota // messages per time; nil or one
+	sizesAt    int64   // when one of the three was learned
+	counted    int     // messages taken since
+	since      int64   // the first of them, or the end of a pause for a quota
+	whole      bool    // it is the latter: no part of the quota was used before
+	at         int64   // of the last lesson
 }
 
 // forget begins anew, with what messages under way still hold.
@@ -197,16 +201,30 @@ func (l *learned) why(part string) string {
 			return "nothing was refused so far, and it climbs"
 		}
 		return fmt.Sprintf("at %.3g/s the host refused", l.rate.high)
-	case "MaxConns":
+	case "MaxConns", "PerMessage":
 		return "the host refused one more"
 	case "PerConn":
 		return "the host then wanted another connection"
 	}
-	return "the host refused one more"
+	return "the host took no more in that time" // a quota
 }
 
-// sizes is the part of limit that bounds connections and transactions.
-func (l *learned) sizes() Limit { return Limit{PerConn: l.perConn, PerMessage: l.perMessage} }
+// sizes is the part of limit that is no matter of pace.
+func (l *learned) sizes() Limit {
+	return Limit{PerConn: l.perConn, PerMessage: l.perMessage, Quotas: l.quota}
+}
+
+// exhaust notes that a quota is used up until the host says. What was taken
+// since it was last whole is what it gives in that time. After an unknown
+// beginning it is not believed unless it was used up soon: the wait is then
+// nearly all of its window.
+func (l *learned) exhaust(until, now int64) {
+	if l.counted > 0 && (l.whole || now-l.since < until-now) {
+		per := time.Duration(until-l.since).Round(time.Second) + time.Second
+		l.quota, l.sizesAt, l.at = []Quota{{N: l.counted, Per: per}}, now, now
+	}
+	l.counted, l.since, l.whole = 0, until, true
+}
 
 // forgotten says whether nothing is lost with l.
 func (l *learned) forgotten(now int64) bool {
@@ -223,8 +241,14 @@ func (s *hostState) observe(r *report, began, now, back int64) {
 		s.pause.row, l.rateRow = 0, 0
 		l.rate.accept(l.bound, now)
 	}
+	if r.accepted {
+		if l.counted == 0 && !l.whole {
+			l.since = now
+		}
+		l.counted++
+	}
 	if l.sizesAt > 0 && later(l.sizesAt, lessonMemory) <= now {
-		l.perConn, l.perMessage, l.sizesAt = 0, 0, 0 // never exceeded, they would hold for ever
+		l.perConn, l.perMessage, l.quota, l.sizesAt = 0, 0, nil, 0 // never exceeded, they would hold for ever
 	}
 	if r.most > 0 {
 		l.perMessage, l.sizesAt, l.at = r.most, now, now
@@ -234,7 +258,10 @@ func (s *hostState) observe(r *report, began, now, back int64) {
 	case lessonRate:
 		wait := hint + hint/20 // what filled the quota did not come all at once either
 		if hint >= quotaHint {
-			l.rate.interrupt(later(now, wait), now)
+			if s.pause.until <= now { // not under way at another that met it
+				l.exhaust(later(now, hint), now)
+				l.rate.interrupt(later(now, wait), now)
+			}
 		} else {
 			if began > l.rate.mark || l.rate.mark == 0 {
 				l.rateRow++

@@ -45,11 +45,13 @@ type pacer struct {
 	resumed int64   // the end of the pause after it
 	restart float64 // the rate from then on
 	taken   float64 // messages since mark
+	rested  bool    // there was little to send for a while since mark
 
 	row    spell // up to the first of the refusals in a row
 	window int64 // within so long the host takes messages again; 0: nothing known
 
 	recent [2]burst // the latest that were taken, the older first
+	last   int64    // when the latest was
 }
 
 // A spell is what was taken from the end of one pause to the next refusal.
@@ -138,6 +140,8 @@ func (p *pacer) binds(now int64) bool { return now-p.bucket.full <= p.pace.every
 // rate, which may be raised then.
 func (p *pacer) accept(bound bool, now int64) {
 	p.taken++
+	p.notice(now)
+	p.last = now
 	if p.recent[1].n == 0 || p.recent[1].n >= fewest {
 		p.recent[0], p.recent[1] = p.recent[1], burst{from: now}
 	}
@@ -195,13 +199,22 @@ func (p *pacer) settle(rate float64, now int64) {
 	p.settled, p.settledAt, p.hold = rate, now, later(now, holdMin)
 }
 
+// notice sees that there was little to send for a while: that is no part of
+// the pace, and what was taken since the last refusal tells nothing then.
+func (p *pacer) notice(now int64) {
+	usual := float64(p.pace.every)
+	if n, from := p.latest(); n > 1 {
+		usual = max(usual, float64(p.last-from)/(n-1))
+	}
+	if float64(now-max(p.last, p.resumed)) > pauseFor*usual+float64(pauseMax) {
+		p.recent, p.rested = [2]burst{}, true
+	}
+}
+
 // measured is the pace of the latest messages: the rate, unless there was
 // much less to send.
 func (p *pacer) measured(now int64) float64 {
-	n, from := p.recent[0].n+p.recent[1].n, p.recent[0].from
-	if p.recent[0].n == 0 {
-		from = p.recent[1].from
-	}
+	n, from := p.latest()
 	rate := p.rate
 	if rate == 0 {
 		rate = mostRate
@@ -210,6 +223,15 @@ func (p *pacer) measured(now int64) float64 {
 		rate = max(m, leastRate)
 	}
 	return rate
+}
+
+// latest is how many were taken lately, and since when.
+func (p *pacer) latest() (n float64, from int64) {
+	from = p.recent[0].from
+	if p.recent[0].n == 0 {
+		from = p.recent[1].from
+	}
+	return p.recent[0].n + p.recent[1].n, from
 }
 
 // perSecond returns n messages in d nanoseconds as a rate.
@@ -223,6 +245,7 @@ func (p *pacer) refuse(began, hint int64, row int, now int64) (wait int64) {
 	if began <= p.mark && p.mark > 0 {
 		return hint // it was under way; the refusal before has answered for it
 	}
+	p.notice(now)
 	fast := p.measured(now)
 	came := min(perSecond(p.taken, now-p.mark), fast)
 	probing := p.settled > 0 && p.rate > p.settled
@@ -288,12 +311,12 @@ func (p *pacer) refuse(began, hint int64, row int, now int64) (wait int64) {
 			search(came)
 		}
 
-	case p.high == 0:
+	case p.high == 0 || p.rested && p.settled == 0:
 		search(firstFall * fast)
 
 	default:
 		// A bucket, as far as is known: came is exact if it did not run over.
-		exact := p.restart >= came && came < below*fast
+		exact := !p.rested && p.restart >= came && came < below*fast
 		switch {
 		case exact && p.taken >= fewest:
 			settle(justLess * came)
@@ -318,7 +341,7 @@ func (p *pacer) refuse(began, hint int64, row int, now int64) (wait int64) {
 	wait = max(wait, hint)
 	p.even = true
 	p.mark, p.resumed, p.restart = max(now, 1), later(now, wait), rate
-	p.taken, p.goal = 0, 0
+	p.taken, p.rested, p.goal = 0, false, 0
 	p.recent = [2]burst{}
 	p.setRate(rate, now)
 	p.bucket.full = later(p.resumed, (p.pace.burst-1)*p.pace.every) // what was saved is void

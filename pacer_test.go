@@ -282,7 +282,7 @@ var usualWindows = []int64{aSecond, 10 * aSecond, aMinute}
 // Half of a doubled limit is all there is until the pacer has found it.
 var pacerFamilies = []limitFamily{
 	{"bucket", someBucket, [2]float64{0.75, 0.93}, [2]int{5, 11}, 8},
-	{"fixed windows", windowsOf(false, someRate, usualWindows...), [2]float64{0.75, 0.93}, [2]int{6, 7}, 8},
+	{"fixed windows", windowsOf(false, someRate, usualWindows...), [2]float64{0.75, 0.92}, [2]int{6, 7}, 8},
 	{"rolling windows", windowsOf(true, someRate, usualWindows...), [2]float64{0.75, 0.93}, [2]int{5, 6}, 8},
 	{"bucket, halved", changing(0.5, someBucket), [2]float64{0.75, 0.93}, [2]int{5, 11}, 8},
 	{"fixed, halved", changing(0.5, windowsOf(false, someRate, usualWindows...)), [2]float64{0.75, 0.90}, [2]int{5, 7}, 8},

@@ -2,6 +2,7 @@ package smtpretry
 
 import (
 	"io"
+	"slices"
 	"time"
 )
 
@@ -301,7 +302,7 @@ func (p *pool) observe(r report) {
 	}
 	h.state.observe(&r, h.limiter.at(r.began), now, back)
 	switch after := h.state.learned.sizes(); {
-	case after.PerConn != sizes.PerConn || after.PerMessage != sizes.PerMessage:
+	case after.PerConn != sizes.PerConn || after.PerMessage != sizes.PerMessage || !slices.Equal(after.Quotas, sizes.Quotas):
 		h.compose(now)
 	case h.state.pause.until > paused:
 		h.replan(now)

@@ -73,6 +73,7 @@ type (
 		ConnsRow   int           `json:"conns_row,omitempty"`
 		PerConn    int           `json:"per_conn,omitempty"`
 		PerMessage int           `json:"per_message,omitempty"`
+		Quotas     []Quota       `json:"quotas,omitempty"`
 	}
 )
 
@@ -187,7 +188,7 @@ func (h *host) save(now int64) (savedHost, bool) {
 			At: l.wall(k.at), Rate: k.rate.rate, Settled: k.rate.settled, SettledAt: l.wall(k.rate.settledAt),
 			Refused: k.rate.high, RefusedAt: l.wall(k.rate.highAt), Hold: l.wall(k.rate.hold), Vain: k.rate.vain,
 			Window: time.Duration(k.rate.window), Conns: k.conns.max, BestConns: k.conns.best,
-			ConnsUntil: l.wall(k.conns.until), ConnsRow: k.conns.row, PerConn: k.perConn, PerMessage: k.perMessage,
+			ConnsUntil: l.wall(k.conns.until), ConnsRow: k.conns.row, PerConn: k.perConn, PerMessage: k.perMessage, Quotas: k.quota,
 		}
 	}
 	return e, true
@@ -297,6 +298,11 @@ func (h *host) load(e *savedHost, now int64) {
 	if k := e.Learned; k != nil && !h.told {
 		d := &s.learned
 		d.at, d.perConn, d.perMessage, d.sizesAt = at(k.At, 0), k.PerConn, k.PerMessage, max(at(k.At, 0), 1)
+		for _, q := range k.Quotas[:min(len(k.Quotas), 1)] {
+			if q.N > 0 && q.Per >= time.Duration(quotaHint) && q.Per <= longestSaved {
+				d.quota = []Quota{q}
+			}
+		}
 		d.conns = ceiling{max: k.Conns, best: k.BestConns, until: at(k.ConnsUntil, time.Duration(askLast)), row: min(max(k.ConnsRow, 0), 30)}
 		p := &d.rate
 		p.even = k.Refused > 0

@@ -69,18 +69,18 @@ func bucketOf(rate float64, burst int) testserver.Rate {
 func one(l testserver.Limits, rate float64) []phase { return []phase{{limits: l, rate: rate}} }
 
 var families = []family{
-	{"bucket", 0.85, 8, func(rng *rand.Rand) hidden {
+	{"bucket", 0.9, 8, func(rng *rand.Rand) hidden {
 		r := logUniform(rng, 0.5, 30)
 		burst := int(1 + r*logUniform(rng, 0.2, 20))
 		return hidden{phases: one(testserver.Limits{Rate: bucketOf(r, burst)}, r),
 			tellable: true, known: smtpretry.Limit{Rate: smtpretry.Rate(r), Burst: burst}}
 	}},
-	{"fixed window", 0.75, 5, func(rng *rand.Rand) hidden {
+	{"fixed window", 0.85, 5, func(rng *rand.Rand) hidden {
 		q := testserver.Quota{N: int(logUniform(rng, 20, 600)), Per: time.Minute, Fixed: true}
 		return hidden{phases: one(testserver.Limits{Quota: q}, float64(q.N)/60),
 			tellable: true, known: smtpretry.Limit{Quotas: []smtpretry.Quota{{N: q.N, Per: q.Per}}}}
 	}},
-	{"rolling window", 0.75, 5, func(rng *rand.Rand) hidden {
+	{"rolling window", 0.85, 5, func(rng *rand.Rand) hidden {
 		q := testserver.Quota{N: int(logUniform(rng, 20, 600)), Per: time.Minute}
 		return hidden{phases: one(testserver.Limits{Quota: q}, float64(q.N)/60),
 			tellable: true, known: smtpretry.Limit{Quotas: []smtpretry.Quota{{N: q.N, Per: q.Per}}}}
@@ -92,24 +92,24 @@ var families = []family{
 		p.cfg.Script = testserver.Script{testserver.On(testserver.Dot, testserver.Pass().After(each)).Always()}
 		return p
 	}},
-	{"messages per connection", 0.85, 6, func(rng *rand.Rand) hidden {
+	{"messages per connection", 0.9, 7, func(rng *rand.Rand) hidden {
 		n, r := 2+rng.IntN(40), logUniform(rng, 1, 20)
 		return hidden{conns: 3, phases: one(testserver.Limits{PerConn: n, MaxConns: 3, Rate: bucketOf(r, int(1+r))}, r),
 			tellable: true, known: smtpretry.Limit{PerConn: n, MaxConns: 3, Rate: smtpretry.Rate(r), Burst: int(1 + r)}}
 	}},
-	{"recipients", 0.85, 8, func(rng *rand.Rand) hidden {
+	{"recipients", 0.9, 8, func(rng *rand.Rand) hidden {
 		r := logUniform(rng, 3, 30)
 		return hidden{rcpts: 3, phases: one(testserver.Limits{Recipients: bucketOf(r, int(3+2*r))}, r/3),
 			tellable: true, known: smtpretry.Limit{Recipients: smtpretry.Rate(r), Burst: int(3 + 2*r)}}
 	}},
-	{"long quota", 0.5, 10, func(rng *rand.Rand) hidden {
+	{"long quota", 0.95, 8, func(rng *rand.Rand) hidden {
 		q := testserver.Quota{N: int(logUniform(rng, 500, 3000)), Per: 20 * time.Minute}
 		// All at once when a window begins, which is twice after the first minute.
 		lim := testserver.Limits{Quota: q}
 		return hidden{phases: []phase{{limits: lim, rate: 2 * float64(q.N) / (59 * time.Minute).Seconds()}, {from: 45 * time.Minute, limits: lim, rate: 2 * float64(q.N) / (59 * time.Minute).Seconds()}},
 			tellable: true, known: smtpretry.Limit{Quotas: []smtpretry.Quota{{N: q.N, Per: q.Per}}}}
 	}},
-	{"box", 0.8, 6, func(rng *rand.Rand) hidden {
+	{"box", 0.9, 6, func(rng *rand.Rand) hidden {
 		r := logUniform(rng, 1, 30)
 		burst := int(1 + r*logUniform(rng, 0.2, 5))
 		return hidden{conns: 5, phases: one(testserver.Limits{Rate: bucketOf(r, burst), MaxConns: 5,
@@ -126,11 +126,11 @@ var families = []family{
 		}
 		return p
 	}},
-	{"greylisting", 0.7, 7, func(rng *rand.Rand) hidden {
+	{"greylisting", 0.8, 7, func(rng *rand.Rand) hidden {
 		r := logUniform(rng, 1, 20)
 		return hidden{phases: one(testserver.Limits{Greylist: time.Duration(3+rng.IntN(30)) * time.Second, Rate: bucketOf(r, int(1+r))}, r)}
 	}},
-	{"outages", 0.75, 6, func(rng *rand.Rand) hidden {
+	{"outages", 0.9, 6, func(rng *rand.Rand) hidden {
 		r := logUniform(rng, 1, 20)
 		lim := testserver.Limits{Rate: bucketOf(r, int(1+2*r)), MaxConns: 5}
 		p := hidden{conns: 5, tellable: true, known: smtpretry.Limit{Rate: smtpretry.Rate(r), Burst: int(1 + 2*r), MaxConns: 5}}
