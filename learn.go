@@ -17,7 +17,7 @@ const (
 	lessonRate            // too many messages or recipients per time
 	lessonConns           // one connection too many, or too early
 	lessonSession         // too many messages on one connection
-	lessonBusy            // the whole host: overload, no way to connect
+	lessonBusy            // the whole host: overload, no way to connect or to begin
 	lessonStanding        // who we are: waiting alone rarely cures it
 )
 
@@ -45,11 +45,17 @@ func teaches(v Verdict) lesson {
 	case CauseReputation:
 		return lessonStanding
 	case CauseNetwork:
-		if v.Stage == StageDial {
+		if v.Stage == StageDial || v.Code == 0 && v.Stage > StageDial && v.Stage <= StageMail {
 			return lessonBusy
 		}
 	}
 	return lessonNone
+}
+
+// serves says whether the host does its work, whatever it makes of one
+// message.
+func (r *report) serves() bool {
+	return r.accepted || teaches(r.verdict) == lessonNone && r.verdict.Code != 0 && r.verdict.Stage >= StageMail
 }
 
 const (
@@ -237,7 +243,7 @@ func (s *hostState) observe(r *report, began, now, back int64) {
 	l, v := &s.learned, r.verdict
 	what := teaches(v)
 	// What is said of a recipient or a message is no word against the pace.
-	if r.accepted || what == lessonNone && v.Code != 0 && v.Stage >= StageMail {
+	if r.serves() {
 		s.pause.row, l.rateRow = 0, 0
 		l.rate.accept(l.bound, now)
 	}
@@ -283,10 +289,15 @@ func (s *hostState) observe(r *report, began, now, back int64) {
 		}
 		l.perConn, l.sizesAt, l.at = r.carried, now, now
 	case lessonBusy:
-		if r.carried > 0 && v.Code == 421 {
-			return // with this connection; about the host the next one tells
+		switch {
+		case r.carried > 0 && (v.Code == 421 || v.Code == 0):
+			// With this connection; about the host the next one tells.
+		case v.Code == 0 && v.Stage > StageDial && v.Stage < StageMail && s.proven > 0:
+			// Others work: only further ones are not opened for a while.
+			s.dialPause = s.dialPause.refuse(v, s.dialPause.growing(firstPause, longestKnock), now)
+		default:
+			s.busy(v, now, back)
 		}
-		s.busy(v, now, back)
 	case lessonStanding:
 		s.pause = s.pause.refuse(v, s.pause.growing(firstHold, longestHold), now)
 	}

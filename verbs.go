@@ -139,6 +139,7 @@ func (c *Client) do(at Stage, f func(*conn) error) error {
 			return err
 		}
 	}
+	carried := cn.used
 	if err = f(cn); err == nil {
 		return nil
 	}
@@ -150,7 +151,7 @@ func (c *Client) do(at Stage, f func(*conn) error) error {
 		return err // 252 is the usual reply to VRFY (RFC 5321 section 3.5.3)
 	}
 	now := time.Now()
-	c.pool.observe(report{verdict: v, began: now, at: now})
+	c.pool.observe(report{verdict: v, began: now, at: now, carried: carried})
 	if v.ConnDead && !isSASL(err) { // an exchange that the mechanism ended was cancelled
 		c.drop()
 	}
