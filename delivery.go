@@ -30,6 +30,7 @@ type delivery struct {
 	summed bool
 
 	result  *Result
+	links   int     // how often the link broke under the message
 	reasons []error // why recipients are not tried again
 }
 
@@ -41,6 +42,8 @@ type recipient struct {
 	err      error     // behind verdict
 	attempts int       // that count
 	due      time.Time // when it may be tried
+	early    time.Time // from when on, if the host is seen to work; zero: not before due
+	woken    int       // tries that came so early, in vain
 	done     bool      // it is not tried again
 }
 
@@ -187,18 +190,61 @@ func (d *delivery) due(now time.Time) (due []*recipient, next time.Time) {
 	return due, next
 }
 
-// sleep waits until t.
+// sleep waits until t, or until the host is seen to work again if somebody was
+// deferred because it did not.
 func (d *delivery) sleep(ctx context.Context, t time.Time) error {
 	d.c.waiting(Wait{Host: d.c.host, For: "retry", Until: t})
+	early := d.early()
+	if early.IsZero() || !early.Before(t) {
+		_, err := d.pause(ctx, t, nil)
+		return err
+	}
+	if _, err := d.pause(ctx, early, nil); err != nil {
+		return err
+	}
+	s := d.c.pool.doze(d.start, d.result.Attempts[len(d.result.Attempts)-1].End)
+	defer d.c.pool.rise(s)
+	woken, err := d.pause(ctx, t, s.done)
+	if woken {
+		d.wake(time.Now())
+	}
+	return err
+}
+
+// pause waits until t, or until it is woken.
+func (d *delivery) pause(ctx context.Context, t time.Time, wake <-chan struct{}) (woken bool, err error) {
 	timer := time.NewTimer(time.Until(t))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return nil
+		return false, nil
+	case <-wake:
+		return true, nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return false, context.Cause(ctx)
 	case <-d.c.life.Done():
-		return ErrClosed
+		return false, ErrClosed
+	}
+}
+
+// early returns from when on somebody is due as soon as the host is seen to
+// work; the zero time if nobody is.
+func (d *delivery) early() (at time.Time) {
+	for _, r := range d.rcpts {
+		if !r.done && !r.early.IsZero() && (at.IsZero() || r.early.Before(at)) {
+			at = r.early
+		}
+	}
+	return at
+}
+
+// wake makes those due who waited for the host.
+func (d *delivery) wake(now time.Time) {
+	for _, r := range d.rcpts {
+		if !r.done && !r.early.IsZero() && !r.early.After(now) && r.due.After(now) {
+			r.due, r.early = now, time.Time{}
+			r.woken++
+		}
 	}
 }
 

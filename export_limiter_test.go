@@ -27,6 +27,26 @@ func (p *pool) Acquire(ctx context.Context, since time.Time, rcpts int, waiting 
 	return p.acquire(ctx, since, rcpts, waiting)
 }
 
+// Doze waits for the host, which has failed now, until it is woken or told not
+// to.
+func (p *pool) Doze(since time.Time, enough <-chan struct{}) (woken bool) {
+	w := p.doze(since, time.Now())
+	defer p.rise(w)
+	select {
+	case <-w.done:
+		return true
+	case <-enough:
+		return false
+	}
+}
+
+// Asleep returns how many wait for the host to work.
+func (p *pool) Asleep() int {
+	p.host.mu.Lock()
+	defer p.host.mu.Unlock()
+	return len(p.host.asleep)
+}
+
 func (p *pool) Observe(v Verdict) {
 	p.observe(report{verdict: v, accepted: v == Verdict{}, began: time.Now(), at: time.Now()})
 }

@@ -36,7 +36,9 @@ type host struct {
 	warm      line[*pool]
 	cold      line[*pool]
 	waiting   int
-	messages  int // in Send, wherever they wait
+	asleep    line[*waiter] // those who wait for the host to work again
+	served    int64         // when the latest message came that it served
+	messages  int           // in Send, wherever they wait
 	arrivals  uint64
 	idle      idleList
 	closing   int   // open connections that are being closed

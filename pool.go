@@ -301,6 +301,9 @@ func (p *pool) observe(r report) {
 		back = h.limiter.at(r.back)
 	}
 	h.state.observe(&r, h.limiter.at(r.began), now, back)
+	if r.serves() {
+		h.rouse(h.limiter.at(r.began))
+	}
 	switch after := h.state.learned.sizes(); {
 	case after.PerConn != sizes.PerConn || after.PerMessage != sizes.PerMessage || !slices.Equal(after.Quotas, sizes.Quotas):
 		h.compose(now)

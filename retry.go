@@ -34,13 +34,17 @@ type Policy struct {
 	// limit but the context's. The last attempt is made at its very end.
 	MaxElapsed time.Duration
 
-	// Backoff gives the waits between attempts.
+	// Backoff gives the waits between attempts. One that is for the host's
+	// sake (it could not be reached, was overloaded, or a first broken link)
+	// ends early when the host is seen to serve other messages again; a wait
+	// that the server asked for does not.
 	Backoff Backoff
 
 	// NewBackOff, if not nil, takes the place of Backoff. It is called once
 	// for each message and must return a fresh value, since a
 	// backoff.BackOff has state and is not safe for concurrent use. Its
-	// waits are used as they are; backoff.Stop ends the attempts.
+	// waits are used as they are, but end early as those of Backoff do;
+	// backoff.Stop ends the attempts.
 	NewBackOff func() backoff.BackOff
 
 	// RetryInDoubt also tries messages again whose fate is not known
@@ -176,13 +180,29 @@ type history struct {
 	wait     time.Duration // the policy's wait after this attempt, jitter included; negative: stop
 	chance   float64       // in [0,1), spreads the wait that a reply asked for
 	verdict  Verdict       // what the last attempt met
+	links    int           // how often the link broke while the message was under way
+	woken    int           // how often a wait was shortened in vain
 	deadline time.Time     // the context's; zero: none
 }
 
 // A decision says what comes next for one recipient.
 type decision struct {
 	again time.Time // when to try again, if stop is nil
+	early time.Time // from when on, if the host is seen to work; zero: not before again
 	stop  error     // why not to; nil: try again
+}
+
+// isOver says whether the reason of a wait is over when the host works again:
+// it was about the host, or it was the first time that the link broke under
+// the message. One that breaks it each time is not woken for that.
+func (h *history) isOver() bool {
+	switch teaches(h.verdict) {
+	case lessonRate, lessonConns, lessonSession, lessonBusy:
+		return h.verdict.Stage < StageData
+	case lessonNone, lessonStanding:
+	}
+	v := h.verdict
+	return v.Cause == CauseNetwork && v.Code == 0 && !v.InDoubt && h.links == 1
 }
 
 // decide is the retry rule: pure, so that each row of it can be tested.
@@ -221,5 +241,12 @@ func decide(p Policy, h history, now time.Time) decision {
 	if !h.deadline.IsZero() && !at.Before(h.deadline) {
 		return decision{stop: errPastDeadline}
 	}
-	return decision{again: at}
+	d := decision{again: at}
+	if h.isOver() {
+		// The more often that was in vain, the less is spared.
+		if from := now.Add(max(wait-wait>>h.woken, hint)); from.Before(at) {
+			d.early = from
+		}
+	}
+	return d
 }

@@ -134,6 +134,55 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+// TestEarly holds which waits end when the host works again, and from when on.
+func TestEarly(t *testing.T) {
+	start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	now := start.Add(time.Minute)
+	busy := overloaded
+	hinted := busy
+	hinted.RetryAfter = 4 * time.Second
+	broken := refusal(smtpretry.CauseNetwork, smtpretry.ScopeConnection, smtpretry.StageBody, 0)
+	doubt := broken
+	doubt.InDoubt, doubt.Stage = true, smtpretry.StageDot
+	at := func(v smtpretry.Verdict, s smtpretry.Stage) smtpretry.Verdict { v.Stage = s; return v }
+	const no = -1
+	for _, tt := range []struct {
+		name  string
+		h     smtpretry.History
+		after time.Duration
+	}{
+		{"overload", smtpretry.History{Verdict: busy}, 0},
+		{"overload, of somebody woken for nothing", smtpretry.History{Verdict: busy, Woken: 1}, 5 * time.Second},
+		{"again", smtpretry.History{Verdict: busy, Woken: 2}, 7500 * time.Millisecond},
+		{"often", smtpretry.History{Verdict: busy, Woken: 1000}, no},
+		{"a hint", smtpretry.History{Verdict: hinted}, 4 * time.Second},
+		{"a long hint", smtpretry.History{Verdict: hinted, Wait: time.Second}, no},
+		{"overload at the dot", smtpretry.History{Verdict: at(busy, smtpretry.StageDot)}, no},
+		{"no way to connect", smtpretry.History{Verdict: refusal(smtpretry.CauseNetwork, smtpretry.ScopeHost, smtpretry.StageDial, 0)}, 0},
+		{"closed without a greeting", smtpretry.History{Verdict: at(broken, smtpretry.StageGreeting), Links: 3}, 0},
+		{"one connection too many", smtpretry.History{Verdict: refusal(smtpretry.CauseConnectionLimit, smtpretry.ScopeConnection, smtpretry.StageGreeting, 421)}, 0},
+		{"too fast", smtpretry.History{Verdict: refusal(smtpretry.CauseRateLimit, smtpretry.ScopeHost, smtpretry.StageMail, 450)}, 0},
+		{"the link broke", smtpretry.History{Verdict: broken, Links: 1}, 0},
+		{"the link broke again", smtpretry.History{Verdict: broken, Links: 2}, no},
+		{"in doubt", smtpretry.History{Verdict: doubt, Links: 1}, no},
+		{"greylisting", smtpretry.History{Verdict: refusal(smtpretry.CauseGreylist, smtpretry.ScopeRecipient, smtpretry.StageRcpt, 450)}, no},
+		{"who we are", smtpretry.History{Verdict: refusal(smtpretry.CauseReputation, smtpretry.ScopeHost, smtpretry.StageMail, 421)}, no},
+		{"not understood", smtpretry.History{Verdict: refusal(smtpretry.CauseUnknown, smtpretry.ScopeHost, smtpretry.StageMail, 450)}, no},
+	} {
+		tt.h.Start = start
+		if tt.h.Wait == 0 {
+			tt.h.Wait = 10 * time.Second
+		}
+		want := now.Add(tt.after)
+		if tt.after == no {
+			want = time.Time{}
+		}
+		if got := smtpretry.Early(smtpretry.Policy{RetryInDoubt: true}, tt.h, now); !got.Equal(want) {
+			t.Errorf("%s: from %v on, want %v", tt.name, got, want)
+		}
+	}
+}
+
 // TestDecideProperties: whatever the policy, the last attempt starts at the
 // end of its time, never after; no wait is shorter than the server asked for;
 // and no two tries come closer than half the shortest wait.

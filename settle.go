@@ -23,7 +23,8 @@ type step struct {
 func (d *delivery) settle(ctx context.Context, batch []*recipient, a *Attempt, o outcome, had, used int) {
 	s := &step{now: time.Now(), chance: rand.Float64()}
 	s.deadline, _ = ctx.Deadline()
-	accepted, cut := false, false
+	accepted, cut, broke := false, false, false
+	var first *recipient // to come back of those refused
 	for i, r := range batch {
 		rep := o.replies[i]
 		if rep.unasked {
@@ -42,6 +43,10 @@ func (d *delivery) settle(ctx context.Context, batch []*recipient, a *Attempt, o
 			v, rep.err, cut = d.c.classify(ctx.Err(), rep.stage), context.Cause(ctx), true
 		}
 		v.InDoubt = rep.inDoubt
+		if !broke && v.Cause == CauseNetwork && v.Code == 0 && v.Stage > StageMail {
+			d.links++
+			broke = true
+		}
 		free := isFree(v, rep.err, a.Reused, had) || isOneTooMany(v) && d.c.pool.works()
 		if !free {
 			r.attempts++
@@ -59,7 +64,7 @@ func (d *delivery) settle(ctx context.Context, batch []*recipient, a *Attempt, o
 		}
 		a.Recipients = append(a.Recipients, Recipient{Address: r.addr, State: r.state, Verdict: v})
 		if !r.done && (a.Next.IsZero() || r.due.Before(a.Next)) {
-			a.Next = r.due
+			a.Next, first = r.due, r
 		}
 	}
 	switch {
@@ -70,10 +75,10 @@ func (d *delivery) settle(ctx context.Context, batch []*recipient, a *Attempt, o
 		d.reasons = append(d.reasons, context.Cause(ctx))
 	case slices.Contains(d.reasons, ErrRefused):
 		d.end() // the others would meet the same
-	case !accepted && (a.Verdict.ConnDead || isWide(a.Verdict)):
+	case first != nil && !accepted && (a.Verdict.ConnDead || isWide(a.Verdict)):
 		for _, r := range d.rcpts { // likewise
-			if r.due.Before(a.Next) {
-				r.due = a.Next
+			if r.due.Before(first.due) {
+				r.due, r.early = first.due, first.early
 			}
 		}
 	}
@@ -108,7 +113,7 @@ func (d *delivery) settle(ctx context.Context, batch []*recipient, a *Attempt, o
 
 // next decides what comes next for a recipient that was not accepted.
 func (d *delivery) next(r *recipient, s *step, free bool) {
-	h := history{start: d.start, attempts: r.attempts, free: free, chance: s.chance, verdict: r.verdict, deadline: s.deadline}
+	h := history{start: d.start, attempts: r.attempts, free: free, chance: s.chance, verdict: r.verdict, links: d.links, woken: r.woken, deadline: s.deadline}
 	switch {
 	case free || r.verdict.Class == Permanent:
 	case d.waits == nil:
@@ -129,7 +134,7 @@ func (d *delivery) next(r *recipient, s *step, free bool) {
 	if dec.stop != nil && !slices.Contains(d.reasons, dec.stop) {
 		d.reasons = append(d.reasons, dec.stop)
 	}
-	r.due, r.done = dec.again, dec.stop != nil
+	r.due, r.early, r.done = dec.again, dec.early, dec.stop != nil
 }
 
 // isFree says whether an attempt costs nothing and is repeated at once: a kept

@@ -28,14 +28,14 @@ type Attempt struct {
 	Verdict    Verdict     // the refusal that decides what comes next; zero when all were accepted
 	Queued     string      // the server's words to the final dot, cleaned as Verdict.Text is
 	Err        error       // the error behind Verdict, with the server's words as they came; nil when all were accepted
-	Next       time.Time   // when the next attempt may start; zero: there is none
+	Next       time.Time   // when the next attempt may start, or earlier if the host is seen to work again; zero: there is none
 }
 
 // A Wait is a pause before an attempt.
 type Wait struct {
 	Host  string    // the limiter's key
 	For   string    // what is waited for: "retry", or the limit that binds
-	Until time.Time // when it ends at the earliest; zero if that is not known
+	Until time.Time // when it ends at the earliest, if the host does not come back before; zero if that is not known
 }
 
 func (c *Client) waiting(w Wait) {

@@ -7,13 +7,15 @@ import (
 	"time"
 )
 
-// A waiter is one call of acquire that could not be served at once.
+// A waiter is one call of acquire that could not be served at once, or a
+// message that waits for its time and for the host.
 type waiter struct {
 	since    int64
 	arrival  uint64
+	failed   int64 // of one that waits for the host: when that failed it
 	rcpts    int
 	deadline int64         // of its context; never if it has none
-	place    int           // in the line of its pool; -1 when it has left
+	place    int           // in the line of its pool, or among those who wait for the host; -1 when it has left
 	done     chan struct{} // capacity 1: permit or err has been set
 	permit   *permit
 	err      error
@@ -149,6 +151,44 @@ func (h *host) queue(p *pool, w *waiter, now int64) (Wait, error) {
 		wait.Until = h.limiter.time(at)
 	}
 	return wait, nil
+}
+
+// doze waits for the host, which failed at the given moment: what it returns
+// is done when the host has served somebody who came after that. It must rise.
+func (p *pool) doze(since, failed time.Time) *waiter {
+	h := p.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.arrivals++
+	w := &waiter{since: h.limiter.at(since), arrival: h.arrivals, failed: h.limiter.at(failed), place: -1, done: make(chan struct{}, 1)}
+	if h.served > w.failed {
+		w.done <- struct{}{}
+	} else {
+		heap.Push(&h.asleep, w)
+	}
+	return w
+}
+
+// rise ends what doze began.
+func (p *pool) rise(w *waiter) {
+	p.host.mu.Lock()
+	defer p.host.mu.Unlock()
+	if w.place >= 0 {
+		heap.Remove(&p.host.asleep, w.place)
+	}
+}
+
+// rouse tells those who wait for the host that it served somebody who came at
+// began. Only two are told, the oldest, to stand in the line: when they are
+// served they rouse two each, so all are back soon, and never at once.
+func (h *host) rouse(began int64) {
+	h.served = max(h.served, began)
+	for range 2 {
+		if len(h.asleep) == 0 || h.asleep[0].failed >= began {
+			return
+		}
+		heap.Pop(&h.asleep).(*waiter).done <- struct{}{}
+	}
 }
 
 // blocked says what a message in p waits for: the limit that is last to let
