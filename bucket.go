@@ -162,7 +162,7 @@ type hostState struct {
 	msgs, rcpts, dials bucket
 	quotas, rcptQuotas []quotaLog // one for each quota of the bounds
 	open               int        // connections, those being opened or closed included
-	proven             int        // of these, that have come as far as MAIL
+	proven             int        // of these, on which MAIL was answered
 	pause              coolDown   // of everything
 	probe              bool       // a message is on its way to see whether the pause is really over
 	dialPause          coolDown   // of new connections, while others work

@@ -191,3 +191,24 @@ func TestRefund(t *testing.T) {
 		}
 	})
 }
+
+// TestOneMore: of a host that is not known one more connection is asked for
+// when the one before has shown that it works.
+func TestOneMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const trip = 300 * time.Millisecond
+		p := smtpretry.NewLimiter(smtpretry.Limit{}).Join(host, 3)
+		begin := time.Now()
+		for i := range 3 {
+			g, err := p.Acquire(t.Context(), begin, 1, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(begin); took != time.Duration(i)*2*trip {
+				t.Errorf("connection %d after %v, want %v: when MAIL was answered on the one before", i+1, took, time.Duration(i)*2*trip)
+			}
+			time.AfterFunc(trip, g.Started)
+			time.AfterFunc(2*trip, g.Counted)
+		}
+	})
+}

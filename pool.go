@@ -28,7 +28,7 @@ type link struct {
 	pool       *pool
 	conn       io.Closer // while it is idle
 	since      int64     // when it became idle
-	proven     bool      // has come as far as MAIL: the host took it
+	proven     bool      // MAIL was answered on it: the host took it
 	adopted    bool      // cannot be replaced: is never closed for being idle or in the way
 	prev, next *link     // in the host's list of idle connections
 }
@@ -155,12 +155,11 @@ func (g *permit) started() {
 	}
 	g.stage = permitStarted
 	g.startedAt = h.limiter.now()
-	h.prove(g.link)
 	h.state.learned.charge(g.startedAt)
 	if h.mailTrip >= h.bounds.grace {
 		h.charge(g, g.startedAt)
 	} else if h.waiting > 0 {
-		h.dispatch(g.startedAt) // one more connection may be opened
+		h.dispatch(g.startedAt)
 	}
 }
 
@@ -210,8 +209,11 @@ func (g *permit) counted() {
 	}
 	now := h.limiter.now()
 	h.mailTrip = now - g.startedAt
+	h.prove(g.link)
 	if g.stage == permitStarted {
 		h.charge(g, now)
+	} else if h.waiting > 0 {
+		h.dispatch(now) // one more connection may be opened
 	}
 }
 
