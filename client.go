@@ -172,7 +172,10 @@ func (c *Client) canDial() bool { return c.cfg.Dialer != nil || c.cfg.Dial != ni
 // the Result beside it says what became of each recipient.
 //
 // When ctx ends, Send ends too, and what is under way is broken off; a wait
-// that would pass ctx's deadline is not begun.
+// that would pass ctx's deadline is not begun. The error is then a
+// [context.DeadlineExceeded] already before the deadline, while ctx.Err is still
+// nil: a loop must end at such an error, or wait until [LimitError.Until],
+// rather than go on until ctx ends, as the next call would fail as fast.
 func (c *Client) Send(ctx context.Context, m *Message) (*Result, error) {
 	return c.send(ctx, m, c.cfg.Policy, true, 0)
 }
