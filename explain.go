@@ -255,8 +255,12 @@ func origins(lim Limit, from func(part string) (from, source string)) []Origin {
 		list = append(list, o)
 	}
 	rate := func(field string, r Rate) {
-		if r > 0 {
-			add(field, r.String(), field)
+		if r == 0 {
+			return
+		}
+		add(field, r.String(), field)
+		if o := &list[len(list)-1]; o.From == OriginLearned {
+			o.Value = r.roughly()
 		}
 	}
 	count := func(field string, n int) {

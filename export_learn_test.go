@@ -51,3 +51,6 @@ func (c *Ceiling) Take(open int)                      { c.ceiling = c.take(open)
 
 // Asked returns the number that holds, and when one more is asked for.
 func (c *Ceiling) Asked() (most int, at time.Duration) { return c.max, time.Duration(c.until) }
+
+// Roughly is the text of a learned rate.
+func (r Rate) Roughly() string { return r.roughly() }

@@ -75,6 +75,20 @@ func (r Rate) String() string {
 	return strconv.FormatFloat(float64(r), 'g', -1, 64) + "/s"
 }
 
+// roughly returns the rate to three digits in a unit that stays the same as long
+// as the rate is about the same, so that one that is learned reads steadily.
+func (r Rate) roughly() string {
+	u := rateUnits[0]
+	for _, slower := range rateUnits[1:] {
+		if float64(r)*u.secs >= 0.995 {
+			break
+		}
+		u = slower
+	}
+	n, _ := strconv.ParseFloat(strconv.FormatFloat(float64(r)*u.secs, 'g', 3, 64), 64) // its own text
+	return strconv.FormatFloat(n, 'f', -1, 64) + "/" + u.word
+}
+
 // MarshalText returns the text of [Rate.String]. A rate that no [Limit] may
 // have is an error.
 func (r Rate) MarshalText() ([]byte, error) {

@@ -152,3 +152,15 @@ func TestInvalidLimit(t *testing.T) {
 		t.Errorf("after a refused SetLimit: rate %v, want 3/s as before", got)
 	}
 }
+
+// TestRoughly: a learned rate changes its unit only with its magnitude.
+func TestRoughly(t *testing.T) {
+	for r, want := range map[smtpretry.Rate]string{
+		2958. / 60: "49.3/s", 49.27: "49.3/s", 2: "2/s", 1: "1/s", 0.99999: "1/s", 1234: "1230/s",
+		0.5: "30/min", 0.123: "7.38/min", 1. / 60: "1/min", 1. / 3600: "1/h", 0.000278: "1/h", 0.01: "36/h",
+	} {
+		if got := r.Roughly(); got != want {
+			t.Errorf("%v: %s, want %s", float64(r), got, want)
+		}
+	}
+}
