@@ -2,14 +2,15 @@ package smtpretry
 
 import "strings"
 
-// The limits that servers announce (RFC 9422).
+// The limits that servers announce (RFC 9422, RFC 1870).
 
 // ehloLimits is what a server says in its reply to EHLO that it will take at
 // most. In each field 0 means that it says nothing.
 type ehloLimits struct {
-	mails   int // transactions on this connection, failed ones included
-	rcpts   int // recipients in one transaction, refused ones included
-	domains int // different domains of recipients on this connection
+	mails   int   // transactions on this connection, failed ones included
+	rcpts   int   // recipients in one transaction, refused ones included
+	domains int   // different domains of recipients on this connection
+	size    int64 // octets of a message
 }
 
 // readAnnounced reads the parameters of LIMITS. A limit that is not known, or
@@ -63,6 +64,9 @@ var errDomains = &fault{rule: "domains-announced", class: Temporary, cause: Caus
 func (cn *conn) fits(e *envelope) int {
 	_, params := cn.smtp.Extension("LIMITS")
 	cn.announced = readAnnounced(params)
+	if size, ok := cn.smtp.MaxMessageSize(); ok && size > 0 {
+		cn.announced.size = int64(size)
+	}
 	if cn.trusted() {
 		e.announced(cn.announced)
 	}

@@ -170,3 +170,21 @@ func TestAnnouncedDomainsWrapped(t *testing.T) {
 		wantStates(t, res, deferred, accepted)
 	})
 }
+
+// TestAnnouncedSize: the largest message that a server takes is shown.
+func TestAnnouncedSize(t *testing.T) {
+	bubble(t, testserver.Config{MaxSize: 123_456}, func(t *testing.T, srv *testserver.Server) {
+		limiter := smtpretry.NewLimiter(smtpretry.Limit{})
+		c := client(t, srv, func(cfg *smtpretry.Config) { cfg.Limiter = limiter })
+		if n := limiter.Explain(srv.Addr()).MaxSize; n != 0 {
+			t.Errorf("%d octets before anything was said", n)
+		}
+		if _, err := c.Send(t.Context(), note("a@example.net")); err != nil {
+			t.Fatal(err)
+		}
+		e := limiter.Explain(srv.Addr())
+		if want := "MaxSize 123456: announced in the reply to EHLO (RFC 1870).\n"; e.MaxSize != 123_456 || !strings.Contains(e.String(), want) {
+			t.Errorf("%d octets, and the text %q; want 123456, and in it %q", e.MaxSize, e, want)
+		}
+	})
+}

@@ -27,6 +27,7 @@ type Explanation struct {
 	Open    int     // connections, those being opened or closed included
 	Idle    int     // connections kept for the next message
 	Tokens  float64 // messages that Rate and Burst let start at once; 0 if Limit.Rate is
+	MaxSize int64   // octets of a message, as announced in the reply to EHLO (SIZE, RFC 1870); 0 if not known
 }
 
 // Where a part of a limit can come from.
@@ -74,6 +75,9 @@ func (e Explanation) String() string {
 		fmt.Fprintf(&b, " Tokens: %.1f.", e.Tokens)
 	}
 	b.WriteByte('\n')
+	if e.MaxSize > 0 {
+		fmt.Fprintf(&b, "MaxSize %d: %s (RFC 1870).\n", e.MaxSize, OriginEHLO)
+	}
 	if len(e.Origins) == 0 {
 		b.WriteString("No limit is set, and none is known for this host.\n")
 	}
@@ -114,6 +118,7 @@ func (h *host) explain(now int64) Explanation {
 		Key:     h.key,
 		Waiting: h.waiting,
 		Open:    h.state.open,
+		MaxSize: h.announced.size,
 	}
 	e.Limit, e.Origins = h.provenance(now)
 	e.Tokens = h.state.msgs.tokens(h.bounds.msgs, now)
