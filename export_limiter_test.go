@@ -128,8 +128,8 @@ func (c *Core) Ready(rcpts int, now int64) (int64, string) {
 	return c.state.ready(&c.bounds, rcpts, now)
 }
 
-func (c *Core) Hold(rcpts int)              { c.state.hold(rcpts) }
-func (c *Core) LetGo(rcpts int)             { c.state.letGo(rcpts) }
+func (c *Core) Hold(rcpts int)  { c.state.hold(rcpts) }
+func (c *Core) LetGo(rcpts int) { c.state.letGo(rcpts) }
 func (c *Core) Charge(rcpts int, now int64) {
 	c.state.learned.charge(now)
 	c.state.charge(&c.bounds, rcpts, now)
