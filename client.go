@@ -82,8 +82,9 @@ type Client struct {
 	life context.Context // ends with Close, because of ErrClosed
 	end  context.CancelCauseFunc
 
-	hold accountHold
-	raw  rawSession
+	hold   accountHold
+	groups groups
+	raw    rawSession
 }
 
 // New returns a Client that connects by itself, through cfg.Dialer or
@@ -265,7 +266,11 @@ func (c *Client) open(ctx context.Context) (*conn, Stage, error) {
 	if d.LMTP {
 		cl = smtp.NewClientLMTP(w)
 	}
-	return &conn{smtp: cl, wire: w, addr: w.addr}, stage, nil
+	cn := &conn{smtp: cl, wire: w, addr: w.addr}
+	if !d.NoPipelining {
+		cn.groups = &c.groups
+	}
+	return cn, stage, nil
 }
 
 // prepare gives a connection the settings that are in force now.

@@ -104,27 +104,29 @@ func TestRecipients(t *testing.T) {
 // again.
 func TestTooManyRecipients(t *testing.T) {
 	for _, reply := range []string{"452 4.5.3 Too many recipients", "552 5.5.3 Too many recipients"} {
-		t.Run(reply[:3], func(t *testing.T) {
-			bubble(t, testserver.Config{Limits: testserver.Limits{PerMessage: 3,
-				Replies: map[testserver.Limit]*testserver.Action{testserver.ByPerMessage: testserver.Reply(reply)}}},
-				func(t *testing.T, srv *testserver.Server) {
-					c := client(t, srv, func(cfg *smtpretry.Config) { cfg.Policy.MaxAttempts = 1 })
-					to := addresses(10)
-					start := time.Now()
-					res, err := c.Send(t.Context(), note(to...))
-					if err != nil {
-						t.Fatal(err)
-					}
-					took(t, start, 0, 0)
-					holds(t, srv, text, to...)
-					if got := len(res.Attempts); got != 4 {
-						t.Errorf("%d transactions, want 4", got)
-					}
-					if got := srv.Stats().Refused[testserver.ByPerMessage]; got != 1 {
-						t.Errorf("the server refused %d recipients, want the one that told", got)
-					}
-				})
-		})
+		for refused, change := range map[int]func(*smtpretry.Config){7: func(*smtpretry.Config) {}, 1: stepByStep} {
+			t.Run(fmt.Sprint(reply[:3], "/", refused), func(t *testing.T) {
+				bubble(t, testserver.Config{Limits: testserver.Limits{PerMessage: 3,
+					Replies: map[testserver.Limit]*testserver.Action{testserver.ByPerMessage: testserver.Reply(reply)}}},
+					func(t *testing.T, srv *testserver.Server) {
+						c := client(t, srv, func(cfg *smtpretry.Config) { cfg.Policy.MaxAttempts = 1; change(cfg) })
+						to := addresses(10)
+						start := time.Now()
+						res, err := c.Send(t.Context(), note(to...))
+						if err != nil {
+							t.Fatal(err)
+						}
+						took(t, start, 0, 0)
+						holds(t, srv, text, to...)
+						if got := len(res.Attempts); got != 4 {
+							t.Errorf("%d transactions, want 4", got)
+						}
+						if got := srv.Stats().Refused[testserver.ByPerMessage]; got != refused {
+							t.Errorf("the server refused %d recipients, want %d: the one that told, and those that went with it", got, refused)
+						}
+					})
+			})
+		}
 	}
 }
 
@@ -446,6 +448,7 @@ func TestHeldBack(t *testing.T) {
 	bubble(t, testserver.Config{Script: testserver.Script{testserver.On(testserver.Mail, testserver.Close())}},
 		func(t *testing.T, srv *testserver.Server) {
 			c := client(t, srv, func(cfg *smtpretry.Config) {
+				stepByStep(cfg)
 				cfg.Limiter = smtpretry.NewLimiter(smtpretry.Limit{PerMessage: 1})
 			})
 			res, err := c.Send(t.Context(), note("a@example.net", "b@example.net"))

@@ -68,6 +68,9 @@ func client(t *testing.T, srv *testserver.Server, change func(*smtpretry.Config)
 	return c
 }
 
+// stepByStep changes a client's configuration so that it does not pipeline.
+func stepByStep(cfg *smtpretry.Config) { cfg.Dialer.NoPipelining = true }
+
 // wrapped makes a Client around a go-smtp client of srv, with no way to
 // connect again.
 func wrapped(t *testing.T, srv *testserver.Server) *smtpretry.Client {

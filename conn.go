@@ -13,8 +13,10 @@ import (
 type conn struct {
 	smtp      *smtp.Client
 	wire      *wire // nil: the user made the client, its socket cannot be seen
-	tap       *tap  // then it takes the place of wire as far as it can
-	offered   int   // recipients, by hand, in this transaction
+	exchange  exchange
+	groups    *groups // nil: commands go out one at a time
+	tap       *tap    // then it takes the place of wire as far as it can
+	offered   int     // recipients, by hand, in this transaction
 	addr      string
 	name      string    // said in EHLO, if by us
 	dirty     bool      // a transaction was begun and not ended: RSET before the next

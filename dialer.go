@@ -37,6 +37,12 @@ type Dialer struct {
 	LocalName string      // name to say in EHLO; empty: the machine's, else "localhost"
 	LMTP      bool        // speak LMTP (RFC 2033), whose recipients each get a reply after the dot
 
+	// NoPipelining sends one command at a time also to servers that offer
+	// PIPELINING (RFC 2920). Otherwise MAIL, all RCPTs and DATA go out at once
+	// there, until a server is found to lose some; such a one gets them one at
+	// a time for an hour, and the message goes again at once.
+	NoPipelining bool
+
 	// NetDial opens the socket; nil: a net.Dialer with a timeout of 30 s.
 	// What it returns counts as clear text, whatever is below it, and for
 	// AUTH as local only if Addr is loopback too.

@@ -85,7 +85,7 @@ func TestFaultsReader(t *testing.T) {
 					var open sockets
 					cl := c.client(t, srv, &open)
 					var held []string
-					if way == reused {
+					if c.kept() {
 						if _, err := cl.Send(t.Context(), note("first@example.net")); err != nil {
 							t.Fatal(err)
 						}

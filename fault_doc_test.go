@@ -75,7 +75,8 @@ After each fault another message is sent. It goes through wherever there is a co
 another can be made.
 
 **Again** is another attempt, charged against ` + "`MaxAttempts`" + `, after the wait of ` + "`Policy.Backoff`" + `.
-**Free** is at once and not charged. **In doubt** is not sent again, unless
+**Free** is at once and not charged; on a
+dialled connection, of a group that is not answered, it goes on step by step. **In doubt** is not sent again, unless
 ` + "`RetryInDoubt`" + ` is set and another connection can be made: then it is sent again after a wait, over a
 new connection. **Refused** is ` + "`ErrRefused`" + `: nothing is said about the recipients. **Lost** is
 ` + "`ErrNoReconnect`" + `: the recipients stay deferred. Where nothing else is said, the message is accepted
@@ -88,8 +89,9 @@ reply for that to the next command; at DATA at the latest the connection is drop
 const faultsWays = `
 | connection | how the program came by it |
 |---|---|
-| dialled | by the ` + "`Dialer`" + `, for this message, with STARTTLS and AUTH |
+| dialled | by the ` + "`Dialer`" + `, for this message, with STARTTLS and AUTH; MAIL, RCPTs and DATA go out in one write |
 | kept | by the ` + "`Dialer`" + `, and a message has gone over it |
+| …, step by step | with ` + "`Dialer.NoPipelining`" + `, or with a server that does not offer PIPELINING |
 | wrapped | ` + "`Wrap`" + ` without a way to connect again |
 | wrapped, with a Dialer | ` + "`Wrap`" + ` with a ` + "`Dialer`" + ` for further connections |
 | Config.Dial | by a function of the program's: the socket cannot be seen |

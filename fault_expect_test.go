@@ -40,7 +40,7 @@ func (c faultCell) expect(retryInDoubt bool) fate {
 	case kind == refuses && early:
 		f.stop(smtpretry.Deferred, smtpretry.ErrRefused, true)
 		f.losing(c)
-	case c.fault.name == "garbage" && at == smtpretry.StageGreeting && c.way == fresh:
+	case c.fault.name == "garbage" && at == smtpretry.StageGreeting && c.dialled():
 		f.stop(smtpretry.Deferred, smtpretry.ErrRefused, false) // no SMTP server
 	case kind == refuses:
 		f.stop(smtpretry.Rejected, smtpretry.ErrRejected, true)
@@ -49,9 +49,13 @@ func (c faultCell) expect(retryInDoubt bool) fate {
 			f.losing(c)
 		}
 	case kind == tooMany && c.place.nth > 1:
-		// The rest, in transactions no larger than the one that was taken.
-		taken := c.place.nth - 1
-		f.waits = make([]bool, (c.place.rcpts-1)/taken)
+		// The rest, in transactions no larger than the one that was taken; in
+		// a group those behind had been asked for already.
+		taken, rest := c.place.nth-1, c.place.rcpts-c.place.nth+1
+		if c.grouped() {
+			rest = 1
+		}
+		f.waits = make([]bool, (rest+taken-1)/taken)
 		f.charged = f.attempts()
 	case (kind == putsOff || kind == tooMany) && !early:
 		f.waits, f.charged = []bool{true}, 2
@@ -131,9 +135,9 @@ func (f *fate) losing(c faultCell) {
 func (c faultCell) impossible() string {
 	at, kind, wrapped := c.stage(), c.fault.kind, c.way == withoutDial || c.way == redialled
 	switch {
-	case c.place.stage == testserver.Idle && c.way == fresh:
+	case c.place.stage == testserver.Idle && c.dialled():
 		return "nothing has gone over it yet"
-	case c.way == reused && at < smtpretry.StageMail:
+	case c.kept() && at < smtpretry.StageMail:
 		return "done when it was dialled"
 	case wrapped && (at == smtpretry.StageTLS || at == smtpretry.StageAuth):
 		return "done before it was wrapped"
@@ -181,17 +185,27 @@ func (c faultCell) doubtful(at smtpretry.Stage) bool {
 	return false
 }
 
-// free says whether it costs nothing: a kept connection that has ended, and a
-// 421 on one that has delivered.
+// free says whether it costs nothing: a kept connection that has ended, a 421 on
+// one that has delivered, and a group that is not answered where none was before.
 func (c faultCell) free(at smtpretry.Stage) bool {
-	waited := c.way != fresh && c.way != ownDial || c.second() // the connection did
+	waited := !c.dialled() && c.way != ownDial || c.second() // the connection did
 	switch c.fault.kind {
 	case puts421:
 		return c.second() || waited && at <= smtpretry.StageMail
 	case hangsUp:
-		return waited && at <= smtpretry.StageMail
+		if c.fault.name == "reset" && c.grouped() && at >= smtpretry.StageMail && at <= smtpretry.StageData {
+			at = smtpretry.StageMail // the replies before it are lost with it
+		}
+		return waited && at <= smtpretry.StageMail || c.firstGroup(at)
+	case stalls:
+		return c.firstGroup(at)
 	}
 	return false
+}
+
+// firstGroup says whether the server could be one that loses commands.
+func (c faultCell) firstGroup(at smtpretry.Stage) bool {
+	return c.grouped() && !c.second() && at >= smtpretry.StageMail && at <= smtpretry.StageData
 }
 
 // outOfStep says whether a reply came unasked on a socket that cannot be seen,

@@ -288,6 +288,9 @@ func (c faultCell) client(t *testing.T, srv *testserver.Server, open *sockets, c
 	if c.seen() || c.way == redialled {
 		cfg.Dialer = &smtpretry.Dialer{Addr: srv.Addr(), NetDial: open.dial(srv)}
 	}
+	if c.way == freshSteps || c.way == reusedSteps {
+		cfg.Dialer.NoPipelining = true
+	}
 	if c.secure() {
 		cfg.Dialer.TLS, cfg.Dialer.TLSConfig = smtpretry.TLSStartTLS, srv.TLSConfig()
 		cfg.Dialer.TLSConfig.CurvePreferences = []tls.CurveID{tls.X25519} // the quickest

@@ -78,14 +78,16 @@ var places = []place{
 
 // The ways to come by the connection on which the fault is met.
 const (
-	fresh       = "dialled"                // for the message, with STARTTLS and AUTH
-	reused      = "kept"                   // by the Dialer, after another message
+	fresh       = "dialled"               // for the message, with STARTTLS and AUTH
+	reused      = "kept"                  // by the Dialer, after another message
+	freshSteps  = "dialled, step by step" // without PIPELINING
+	reusedSteps = "kept, step by step"
 	withoutDial = "wrapped"                // and there is never another
 	redialled   = "wrapped, with a Dialer" // for further ones
 	ownDial     = "Config.Dial"            // the program connects, the socket cannot be seen
 )
 
-var ways = []string{fresh, reused, withoutDial, redialled, ownDial}
+var ways = []string{fresh, freshSteps, reused, reusedSteps, withoutDial, redialled, ownDial}
 
 // A faultCell is a fault, where it is met, and on which connection.
 type faultCell struct {
@@ -97,15 +99,21 @@ type faultCell struct {
 func (c faultCell) String() string { return c.place.name + "/" + c.fault.name }
 
 // seen says whether the Dialer made the connection.
-func (c faultCell) seen() bool { return c.way == fresh || c.way == reused }
+func (c faultCell) seen() bool { return c.dialled() || c.kept() }
+
+func (c faultCell) dialled() bool { return c.way == fresh || c.way == freshSteps }
+func (c faultCell) kept() bool    { return c.way == reused || c.way == reusedSteps }
+
+// grouped says whether MAIL, RCPTs and DATA go out at once.
+func (c faultCell) grouped() bool { return c.way == fresh || c.way == reused }
 
 // secure says whether there are STARTTLS and AUTH before it.
 func (c faultCell) secure() bool {
-	return c.way == fresh || c.way == reused && c.place.stage == testserver.Idle
+	return c.dialled() || c.kept() && c.place.stage == testserver.Idle
 }
 
 // second says whether a message has gone over the connection before.
-func (c faultCell) second() bool { return c.way == reused || c.place.stage == testserver.Idle }
+func (c faultCell) second() bool { return c.kept() || c.place.stage == testserver.Idle }
 
 // rule is what the server's script says of the cell, from when on armed is
 // true.

@@ -75,8 +75,11 @@ func walk(t *testing.T, chance *rand.Rand, sum *tally) {
 	srv.Network().SetDelay(time.Duration(chance.IntN(20)) * time.Millisecond)
 	open := new(sockets)
 	c := faultCell{way: ways[chance.IntN(len(ways))], place: place{stage: testserver.Mail}}
-	if c.way == fresh || c.way == ownDial {
-		c.way = reused // without TLS and AUTH
+	switch c.way { // without TLS and AUTH
+	case fresh, ownDial:
+		c.way = reused
+	case freshSteps:
+		c.way = reusedSteps
 	}
 	r := &record{meeting: meeting{faultCell: c, retry: chance.IntN(2) == 0}}
 	cl := c.client(t, srv, open, func(cfg *smtpretry.Config) {

@@ -84,7 +84,7 @@ func usual(line string) string {
 	case "":
 		return "220 mx.example ESMTP\r\n"
 	case "EHLO", "LHLO":
-		return "250-mx.example\r\n250-SIZE 1000000\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250 AUTH PLAIN LOGIN\r\n"
+		return "250-mx.example\r\n250-PIPELINING\r\n250-SIZE 1000000\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250 AUTH PLAIN LOGIN\r\n"
 	case "AUTH":
 		return "235 2.7.0 Welcome\r\n"
 	case "DATA":

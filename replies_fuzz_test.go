@@ -19,8 +19,9 @@ import (
 
 // What a server may say on one connection to one message; fuzzing starts here.
 const (
-	okStream   = "220 hi\r\n250-mx\r\n250-8BITMIME\r\n250-SIZE 1000\r\n250 AUTH PLAIN\r\n235 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 queued\r\n"
-	lmtpStream = "220 hi\r\n250 mx\r\n235 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 one\r\n450 two\r\n"
+	okStream    = "220 hi\r\n250-mx\r\n250-8BITMIME\r\n250-SIZE 1000\r\n250 AUTH PLAIN\r\n235 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 queued\r\n"
+	groupStream = "220 hi\r\n250-mx\r\n250-PIPELINING\r\n250 AUTH PLAIN\r\n235 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 queued\r\n"
+	lmtpStream  = "220 hi\r\n250 mx\r\n235 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 one\r\n450 two\r\n"
 )
 
 // The bits of FuzzReplies' flags.
@@ -51,6 +52,12 @@ func FuzzReplies(f *testing.F) {
 	f.Add([]byte(strings.Replace(okStream, "250 queued", "451-4.3.0 a\r\n250 b\r\n451 c", 1)), uint8(goesSilent|retryDoubts))
 	f.Add([]byte(strings.Replace(okStream, "250 queued", "\x00\xff\r\n", 1)+"\xfe"+okStream), uint8(retryDoubts))
 	f.Add([]byte(strings.Replace(okStream, "354 go", "250 go", 1)), uint8(goesSilent))
+	f.Add([]byte(groupStream+"250 ok\r\n250 ok\r\n354 go\r\n250 again\r\n"), uint8(goesSilent))
+	f.Add([]byte(strings.Replace(groupStream, "250 ok\r\n354 go", "503 what\r\n354 go", 1)+"\xfe"+groupStream), uint8(0))
+	f.Add([]byte(strings.Replace(groupStream, "235 ok\r\n250 ok", "235 ok\r\n550 no", 1)), uint8(goesSilent|inDrops))
+	f.Add([]byte(strings.Replace(groupStream, "250 ok\r\n250 ok\r\n354", "550 no\r\n450 no\r\n354", 1)), uint8(0))
+	f.Add([]byte(strings.Replace(groupStream, "354 go\r\n", "", 1)), uint8(goesSilent))
+	f.Add([]byte(strings.Replace(lmtpStream, "250 mx", "250-mx\r\n250 PIPELINING", 1)), uint8(asLMTP))
 	f.Add([]byte("\n0"), uint8(asLMTP|goesSilent|repeats|asWrapped|inDrops))
 	f.Fuzz(func(t *testing.T, data []byte, flags uint8) {
 		has := func(flag uint8) bool { return flags&flag != 0 }

@@ -140,8 +140,12 @@ func (d *delivery) next(r *recipient, s *step, free bool) {
 // isFree says whether an attempt costs nothing and is repeated at once: a kept
 // connection that the server had closed meanwhile is stale, which is no
 // failure, and a 421 on a connection that has delivered, or another reply to
-// MAIL that says so, ends what the server allows on one connection.
+// MAIL that says so, ends what the server allows on one connection. Nor does it
+// cost anything to find out that a server does not take commands in groups.
 func isFree(v Verdict, err error, reused bool, had int) bool {
+	if v.Rule == ruleNoGroups {
+		return true // it was never asked without
+	}
 	switch v.Cause {
 	case CauseNetwork, CauseOverload, CauseConnectionLimit, CauseProtocol, CauseUnknown:
 	default:

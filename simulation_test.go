@@ -102,7 +102,7 @@ var families = []family{
 		return hidden{rcpts: 3, phases: one(testserver.Limits{Recipients: bucketOf(r, int(3+2*r))}, r/3),
 			tellable: true, known: smtpretry.Limit{Recipients: smtpretry.Rate(r), Burst: int(3 + 2*r)}}
 	}},
-	{"long quota", 0.95, 8, func(rng *rand.Rand) hidden {
+	{"long quota", 0.95, 14, func(rng *rand.Rand) hidden {
 		q := testserver.Quota{N: int(logUniform(rng, 500, 3000)), Per: 20 * time.Minute}
 		// All at once when a window begins, which is twice after the first minute.
 		lim := testserver.Limits{Quota: q}
@@ -240,7 +240,7 @@ func simulate(t *testing.T, p hidden, tell bool) (out simulated) {
 			if i+1 < len(p.phases) {
 				to = p.phases[i+1].from
 			}
-			rate := min(ph.rate, float64(cmp.Or(p.conns, 20))/(8*p.latency+p.each).Seconds()) // four commands and their replies
+			rate := min(ph.rate, float64(cmp.Or(p.conns, 20))/(4*p.latency+p.each).Seconds()) // the commands, the message, and their replies
 			possible += rate * max(to-max(ph.from, time.Minute), 0).Seconds()
 			if i > 0 && ph.rate != p.phases[i-1].rate && !ph.down && !p.phases[i-1].down {
 				limits++

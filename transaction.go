@@ -1,6 +1,7 @@
 package smtpretry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,16 +94,25 @@ func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 		return o.all(err, StageMail)
 	}
 	e.offering(n)
+	t := cn.talk(e, n)
+	defer t.done()
+	if err := t.begin(); err != nil {
+		cn.abort()
+		return o.all(err, StageMail)
+	}
 	e.mailing()
 	cn.used++
 	cn.dirty, cn.left = true, true
-	err = cn.smtp.Mail(e.from, e.options)
+	err = t.mail()
 	if cn.judge(err); !cn.dead {
 		e.mailed()
 	}
 	if err != nil {
 		if e.classify(err, StageMail).Cause == CauseConnectionLimit {
 			cn.abort() // the next one would hear the same
+		}
+		if t.ahead() && !cn.dead {
+			t.leave(n)
 		}
 		// A MAIL that is refused begins nothing, but Postfix remembers its SIZE;
 		// and on a kept connection that cannot be listened to, the reply may
@@ -113,25 +123,25 @@ func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 	}
 
 	o.stage = StageRcpt
-	if !cn.offer(e, &o) {
+	if !cn.offer(e, t, n, &o) {
+		if t.ahead() && !cn.dead {
+			t.leave(0)
+		}
 		return o
 	}
 
 	o.stage = StageData
-	data, err := cn.smtp.Data()
-	if err != nil {
+	if err := t.data(); err != nil {
 		cn.judge(err)
 		return o.all(err, StageData)
 	}
 	o.stage = StageBody
-	if cn.tap != nil {
-		cn.watchBody(len(e.rcpts))
-	}
-	err = cn.upload(data, e)
+	err = upload(t, e)
 	if err == nil {
 		err = ctx.Err() // the guard may not have run yet, and the dot would deliver
 	}
 	if err != nil {
+		err = cn.early(err)
 		cn.abort()
 		var bad *FieldError
 		if errors.As(err, &bad) {
@@ -140,9 +150,27 @@ func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 		}
 		return o.all(err, StageBody)
 	}
+	if err := t.end(); err != nil {
+		// Not all octets have left, and the dot is the last of them.
+		err = cn.early(err)
+		cn.abort()
+		return o.all(err, StageBody)
+	}
 	o.stage = StageDot
-	cn.finish(data, e, &o)
+	cn.settle(e, t, &o)
 	return o
+}
+
+// talk returns how the commands of a transaction for the first n recipients go
+// out.
+func (cn *conn) talk(e *envelope, n int) talk {
+	if cn.wire == nil {
+		return &steps{cn: cn, e: e}
+	}
+	offered, _ := cn.smtp.Extension("PIPELINING")
+	x := &cn.exchange
+	*x = exchange{cn: cn, e: e, n: n, group: x.group[:0], grouped: offered && cn.groups.may()}
+	return x
 }
 
 // stale returns what a refused RSET, or a refused EHLO after it, means on a
@@ -184,19 +212,11 @@ func (cn *conn) unfit(e *envelope) error {
 	return nil
 }
 
-// offer sends RCPT for each recipient and says whether any was taken.
-func (cn *conn) offer(e *envelope, o *outcome) bool {
+// offer sees the RCPTs through, and says whether any was taken.
+func (cn *conn) offer(e *envelope, t talk, n int, o *outcome) bool {
 	taken := 0
-	for i, rcpt := range e.rcpts {
-		if o.replies[i].unasked {
-			break
-		}
-		var opts *smtp.RcptOptions
-		if e.rcptOpts != nil {
-			opts = e.rcptOpts(rcpt)
-		}
-		cn.tap.expect(0)
-		err := cn.smtp.Rcpt(rcpt, opts)
+	for i := range n {
+		err := t.rcpt(i)
 		if err == nil {
 			taken++
 			continue
@@ -206,41 +226,36 @@ func (cn *conn) offer(e *envelope, o *outcome) bool {
 			o.all(err, StageRcpt) // also for those taken: nothing was delivered
 			return false
 		}
-		// The rest would be refused alike, and counted as errors.
-		switch v := e.classify(err, StageRcpt); {
-		case taken > 0 && v.Cause == CauseTooManyRecipients:
-			o.most = taken
-			for j := i; j < len(e.rcpts); j++ {
-				o.replies[j].unasked = true
-			}
-			return true
-		case teaches(v) == lessonRate:
-			for j := i + 1; j < len(e.rcpts); j++ {
-				if o.taken(j) {
-					o.replies[j] = o.replies[i]
-				}
-			}
-			return taken > 0
+		v := e.classify(err, StageRcpt)
+		crowded := taken > 0 && v.Cause == CauseTooManyRecipients
+		if crowded {
+			o.replies[i] = answer{unasked: true}
+			o.most = cmp.Or(o.most, taken)
 		}
+		if !crowded && teaches(v) != lessonRate || t.ahead() {
+			continue
+		}
+		// The rest would be refused alike, and counted as errors.
+		for j := i + 1; j < n; j++ {
+			o.replies[j] = o.replies[i]
+		}
+		break
 	}
 	return taken > 0
 }
 
 // upload writes the body, without the final dot.
-func (cn *conn) upload(w io.Writer, e *envelope) error {
+func upload(w io.Writer, e *envelope) error {
 	for {
 		p, err := e.body.next()
 		if err == io.EOF {
 			break
 		}
+		if err == nil {
+			_, err = w.Write(p)
+		}
 		if err != nil {
 			return err
-		}
-		stop := cn.within(dataTimeout)
-		_, err = w.Write(p)
-		stop()
-		if err != nil {
-			return cn.early(err)
 		}
 	}
 	if e.same != nil {
@@ -249,20 +264,10 @@ func (cn *conn) upload(w io.Writer, e *envelope) error {
 	return nil
 }
 
-// within breaks the connection off after d unless stop is called before. It
-// takes the place of the deadline that the wire sets for writing, and that
-// cannot be set on a connection that cannot be seen.
-func (cn *conn) within(d time.Duration) (stop func() bool) {
-	if cn.wire != nil {
-		return func() bool { return true }
-	}
-	return time.AfterFunc(d, cn.interrupt).Stop
-}
-
 // early returns the reply that a server sent in the middle of the body, if it
 // did, in place of the write error which its closing caused.
 func (cn *conn) early(err error) error {
-	if cn.wire != nil {
+	if cn.wire != nil && cn.wire.failed {
 		if r := cn.wire.salvage(); r != nil {
 			return fmt.Errorf("%w (before the end of the body: %w)", r, err)
 		}
@@ -270,74 +275,21 @@ func (cn *conn) early(err error) error {
 	return err
 }
 
-// finish sends the final dot and reads what becomes of the message.
-func (cn *conn) finish(data *smtp.DataCommand, e *envelope, o *outcome) {
-	// The last octets and the dot are written here, too.
-	defer cn.within(dataTimeout + cn.smtp.SubmissionTimeout)()
-	resp, err := data.CloseWithResponse()
-	var r *smtp.SMTPError
-	switch {
-	case err == nil:
-		cn.settle(e, o, resp.StatusText, nil)
-		return
-	case errors.As(err, &r):
-		cn.settle(e, o, r.Message, err)
-		return
-	}
-
-	// Either the link broke, or this is LMTP; then nothing has been sent
-	// yet, and this call does. On plain SMTP it does nothing.
-	each, lerr := data.CloseWithLMTPResponse()
-	if each != nil {
-		cn.settleEach(e, o, each, lerr)
-		return
-	}
-	if isLocal(err) {
-		err = lerr
-	}
-	if cn.wire != nil && cn.wire.failed {
-		// Not all octets have left, and the dot is the last of them.
-		err = cn.early(err)
-		cn.abort()
-		o.stage = StageBody
-		o.all(err, StageBody)
-		return
-	}
-	cn.settle(e, o, "", err)
-}
-
-// settle gives the reply to the final dot to all who were taken at RCPT.
-func (cn *conn) settle(e *envelope, o *outcome, said string, err error) {
-	a := cn.final(o, said, err)
+// settle gives the replies to the final dot to all who were taken at RCPT.
+func (cn *conn) settle(e *envelope, t talk, o *outcome) {
 	cn.dirty = false
-	if a.err == nil {
-		cn.delivered++
-	}
+	delivered := false
 	for i := range e.rcpts {
 		if o.taken(i) {
-			o.replies[i] = a
+			said, err := t.said(i)
+			o.replies[i] = o.final(said, err)
+			delivered = delivered || o.replies[i].err == nil
 		}
 	}
-}
-
-// settleEach is settle for LMTP, where each recipient has a reply.
-func (cn *conn) settleEach(e *envelope, o *outcome, accepted map[string]*smtp.DataResponse, err error) {
-	cn.dirty = false
-	var refused smtp.LMTPDataError
-	errors.As(err, &refused)
-	delivered := false
-	for i, rcpt := range e.rcpts {
-		if !o.taken(i) {
-			continue
+	for _, a := range o.replies { // all have been read
+		if a.stage == StageDot {
+			cn.judge(a.err)
 		}
-		if ok := accepted[rcpt]; ok != nil {
-			o.replies[i] = cn.final(o, ok.StatusText, nil)
-		} else if r := refused[rcpt]; r != nil {
-			o.replies[i] = cn.final(o, r.Message, r)
-		} else {
-			o.replies[i] = cn.final(o, "", linkOf(err))
-		}
-		delivered = delivered || o.replies[i].err == nil
 	}
 	if delivered {
 		cn.delivered++
@@ -346,30 +298,15 @@ func (cn *conn) settleEach(e *envelope, o *outcome, accepted map[string]*smtp.Da
 
 // final reads one reply to the final dot, or the failure in its place: any 2yz
 // is an acceptance, and without a clear word the message is in doubt.
-func (cn *conn) final(o *outcome, said string, err error) answer {
+func (o *outcome) final(said string, err error) answer {
 	var r *smtp.SMTPError
 	isReply := errors.As(err, &r)
-	if err == nil || isReply && r.Code/100 == 2 {
+	if isReply && r.Code/100 == 2 {
+		said, err = r.Message, nil
+	}
+	if err == nil {
 		o.queued = oneLine(said)
 		return answer{stage: StageDot}
 	}
-	cn.judge(err)
 	return answer{err: err, stage: StageDot, inDoubt: !isReply || !isRefusal(r)}
-}
-
-// linkOf returns the failure of the link in what CloseWithLMTPResponse
-// returns, which can be joined with the replies of some recipients.
-func linkOf(err error) error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, e := range joined.Unwrap() {
-			var replies smtp.LMTPDataError
-			if !errors.As(e, &replies) {
-				return e
-			}
-		}
-	}
-	if err == nil {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

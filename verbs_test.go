@@ -58,7 +58,11 @@ func byHand(c verbs, to string) error {
 func dialogues(t *testing.T, cfg testserver.Config, f func(t *testing.T, c verbs)) {
 	t.Helper()
 	said := map[string]string{}
-	for _, kind := range []string{"go-smtp", "wrapped", "dialling"} {
+	kinds := []string{"wrapped", "step by step"}
+	if cfg.Script == nil { // of a group, all is said, also behind what is refused
+		kinds = append(kinds, "dialling")
+	}
+	for _, kind := range append(kinds, "go-smtp") {
 		bubble(t, cfg, func(t *testing.T, srv *testserver.Server) {
 			var c verbs
 			switch kind {
@@ -70,14 +74,16 @@ func dialogues(t *testing.T, cfg testserver.Config, f func(t *testing.T, c verbs
 				c = smtp.NewClient(conn)
 			case "wrapped":
 				c = wrapped(t, srv)
-			case "dialling":
-				c = client(t, srv, func(cfg *smtpretry.Config) { cfg.Dialer.LocalName = "localhost" })
+			default:
+				c = client(t, srv, func(cfg *smtpretry.Config) {
+					cfg.Dialer.LocalName, cfg.Dialer.NoPipelining = "localhost", kind == "step by step"
+				})
 			}
 			f(t, c)
 			said[kind] = srv.Transcript()
 		})
 	}
-	for _, kind := range []string{"wrapped", "dialling"} {
+	for _, kind := range kinds {
 		if said[kind] != said["go-smtp"] {
 			t.Errorf("%s:\n%s\ngo-smtp:\n%s", kind, said[kind], said["go-smtp"])
 		}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/textproto"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -60,10 +59,13 @@ type wire struct {
 	addr     string
 	local    bool // does not leave this machine
 
-	pending  []byte // replies for go-smtp to read before it reads the socket's
-	lmtp     bool   // after the dot, there is a reply for each recipient
-	rcpts    int    // how many of them
-	unread   int    // what may still come of the current reply
+	in       *bufio.Reader // of Conn: the only one that reads ahead
+	text     []byte        // of the reply that was read last
+	pending  []byte        // replies for go-smtp to read before it reads the socket's
+	collect  *[]byte       // where go-smtp's commands are gathered, to be sent later; nil: they are sent
+	lmtp     bool          // after the dot, there is a reply for each recipient
+	rcpts    int           // how many of them
+	unread   int           // what may still come of the current reply
 	first    [3]byte
 	check    replyCheck
 	mixed    bool // what follows cannot be told apart
@@ -85,7 +87,7 @@ func (d *Dialer) connect(ctx context.Context, timeout time.Duration) (*wire, Sta
 	if err != nil {
 		return nil, StageDial, err
 	}
-	w := &wire{Conn: raw, raw: raw, lmtp: d.LMTP, unread: maxReply}
+	w := &wire{Conn: raw, raw: raw, in: bufio.NewReader(raw), lmtp: d.LMTP}
 	if a := raw.RemoteAddr(); a != nil {
 		w.addr = a.String()
 		// What NetDial connects to may be a proxy on this machine.
@@ -112,27 +114,25 @@ func (w *wire) open(ctx context.Context, d *Dialer, timeout time.Duration) (Stag
 	if err := w.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return StageGreeting, err
 	}
-	text := newReplyReader(w)
-	greeting, err := text.reply(220)
+	words, err := w.reply(220, nil)
 	if err != nil {
 		return StageGreeting, err
 	}
+	greeting, _, _ := strings.Cut(string(words), "\n")
 	if mode == TLSStartTLS {
-		if stage, err := w.askTLS(ctx, d, text, timeout); err != nil {
+		if stage, err := w.askTLS(ctx, d, timeout); err != nil {
 			return stage, err
 		}
 	}
 	// go-smtp wants to read the greeting itself, and before TLS at that. It
 	// has no use for its words, but a limit for the length of a line.
-	greeting, _, _ = strings.Cut(greeting, "\n")
-	greeting = greeting[:min(len(greeting), 512)]
-	w.pending = append([]byte("220 "+greeting+"\r\n"), text.rest()...)
+	w.pending = []byte("220 " + greeting[:min(len(greeting), 512)] + "\r\n")
 	return StageGreeting, w.SetDeadline(time.Time{})
 }
 
 // askTLS is STARTTLS (RFC 3207). go-smtp could do it, but would then stand
 // between the wire and TLS.
-func (w *wire) askTLS(ctx context.Context, d *Dialer, text *replyReader, timeout time.Duration) (Stage, error) {
+func (w *wire) askTLS(ctx context.Context, d *Dialer, timeout time.Duration) (Stage, error) {
 	hello := "EHLO "
 	if d.LMTP {
 		hello = "LHLO "
@@ -140,20 +140,20 @@ func (w *wire) askTLS(ctx context.Context, d *Dialer, text *replyReader, timeout
 	if _, err := io.WriteString(w, hello+d.localName()+"\r\n"); err != nil {
 		return StageHello, err
 	}
-	ext, err := text.reply(250)
+	ext, err := w.reply(250, nil)
 	if err != nil {
 		return StageHello, err
 	}
-	if !offers(ext, "STARTTLS") {
+	if !offers(string(ext), "STARTTLS") {
 		return StageTLS, errNoStartTLS
 	}
 	if _, err := io.WriteString(w, "STARTTLS\r\n"); err != nil {
 		return StageTLS, err
 	}
-	if _, err := text.reply(220); err != nil {
+	if _, err := w.reply(220, nil); err != nil {
 		return StageTLS, err
 	}
-	if len(text.rest()) > 0 {
+	if w.in.Buffered() > 0 {
 		return StageTLS, errInjected
 	}
 	return StageTLS, w.startTLS(ctx, d, timeout)
@@ -176,6 +176,7 @@ func (w *wire) startTLS(ctx context.Context, d *Dialer, timeout time.Duration) e
 		return err
 	}
 	w.Conn = w.tls
+	w.in.Reset(w.tls)
 	return nil
 }
 
@@ -196,31 +197,24 @@ func (w *wire) SetDeadline(t time.Time) error {
 	return w.Conn.SetDeadline(t)
 }
 
+// Read gives go-smtp no more than a line at a time, so that what comes behind
+// a reply stays here.
 func (w *wire) Read(p []byte) (int, error) {
 	if len(w.pending) > 0 {
 		n := copy(p, w.pending)
 		w.pending = w.pending[n:]
 		return n, nil
 	}
-	if w.unread <= 0 {
-		return 0, errReplyTooLong
-	}
-	if w.mixed {
-		return 0, errMixedReply
-	}
-	n, err := w.Conn.Read(p[:min(len(p), w.unread)])
-	w.unread -= n
-	w.firstLen += copy(w.first[w.firstLen:], p[:n])
-	if fine := w.check.scan(p[:n]); fine < n {
-		n, w.mixed = fine, true
-		if n == 0 {
-			err = errMixedReply
-		}
-	}
-	return n, err
+	part, err := w.part(len(p))
+	return copy(p, part), err
 }
 
 func (w *wire) Write(p []byte) (int, error) {
+	if w.collect != nil {
+		*w.collect = append(*w.collect, p...)
+		w.pending = append(w.pending, "250 later\r\n"...)
+		return len(p), nil
+	}
 	if w.authing && string(p) == "*\r\n" && string(w.first[:w.firstLen]) != "334" {
 		// go-smtp cancels an exchange that the server has already ended,
 		// and would wait for the reply to that. It gets one of ours.
@@ -258,8 +252,7 @@ func (w *wire) salvage() error {
 	if w.cut.Load() || w.SetReadDeadline(time.Now().Add(salvageTimeout)) != nil {
 		return nil
 	}
-	w.unread = maxReply
-	_, err := newReplyReader(w).reply(0)
+	_, err := w.reply(0, nil)
 	var reply *smtp.SMTPError
 	if errors.As(err, &reply) {
 		return reply
@@ -275,11 +268,11 @@ func (w *wire) unasked() error {
 	if err := w.SetReadDeadline(time.Now().Add(listenTime)); err != nil {
 		return err
 	}
-	var said [512]byte // the longest line of a reply
-	n, err := w.Conn.Read(said[:])
+	_, err := w.in.Peek(1)
 	switch {
-	case n > 0:
-		line, _, _ := strings.Cut(string(said[:n]), "\n")
+	case err == nil:
+		said, _ := w.in.Peek(w.in.Buffered())
+		line, _, _ := strings.Cut(string(said), "\n")
 		return spent("it said unasked: " + oneLine(strings.TrimSpace(line)))
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 		return err
@@ -296,52 +289,8 @@ func (w *wire) quit(debug io.Writer) {
 	}
 	if !w.failed && !w.cut.Load() && w.Conn.SetDeadline(time.Now().Add(quitTimeout)) == nil {
 		if _, err := io.WriteString(io.MultiWriter(w.Conn, debug), "QUIT\r\n"); err == nil {
-			_, _ = io.Copy(debug, io.LimitReader(w.Conn, maxReply))
+			_, _ = io.Copy(debug, io.LimitReader(w.in, maxReply))
 		}
 	}
 	w.raw.Close()
-}
-
-// A replyReader reads replies.
-type replyReader struct {
-	buf  *bufio.Reader
-	text *textproto.Reader
-}
-
-func newReplyReader(w *wire) *replyReader {
-	buf := bufio.NewReader(w)
-	return &replyReader{buf: buf, text: textproto.NewReader(buf)}
-}
-
-// reply reads one reply. One of another code than expect is an
-// *smtp.SMTPError; with expect 0 every reply from 400 up is.
-func (r *replyReader) reply(expect int) (string, error) {
-	code, msg, err := r.text.ReadResponse(expect)
-	var te *textproto.Error
-	switch {
-	case errors.As(err, &te):
-		return "", replyError(te.Code, te.Msg)
-	case err != nil:
-		return "", err
-	case expect == 0 && code >= 400:
-		return "", replyError(code, msg)
-	}
-	return msg, nil
-}
-
-// replyError is a reply as go-smtp gives it: with the enhanced status code,
-// which stands before each line (RFC 2034 section 4), apart from the words.
-func replyError(code int, msg string) *smtp.SMTPError {
-	word, rest, found := strings.Cut(msg, " ")
-	enhanced, n := scanEnhanced(word)
-	if !found || n == 0 || n < len(word) {
-		return &smtp.SMTPError{Code: code, Message: msg}
-	}
-	return &smtp.SMTPError{Code: code, EnhancedCode: enhanced, Message: strings.ReplaceAll(rest, "\n"+word+" ", "\n")}
-}
-
-// rest returns what was read beyond the last reply.
-func (r *replyReader) rest() []byte {
-	b, _ := r.buf.Peek(r.buf.Buffered())
-	return bytes.Clone(b)
 }

@@ -12,6 +12,7 @@ import (
 // waits for the programs.
 func config(d smtpretry.Dialer) smtpretry.Config {
 	d.LocalName = "localhost"
+	d.NoPipelining = true // with it the octets are the same until a command is refused
 	return smtpretry.Config{Dialer: &d, Policy: smtpretry.Policy{
 		Backoff: smtpretry.Backoff{Initial: 10 * time.Millisecond, Max: 10 * time.Millisecond},
 	}}

@@ -258,7 +258,7 @@ const head = `# go-smtp and smtpretry, side by side
 
 The programs in internal/dropin are written for go-smtp's client. Each is built from the same
 source in three ways: with that client, with smtpretry.Wrap around it (wrap), and with
-smtpretry.New (dialer). Each then runs against a server that does what is said here. Compared are
+smtpretry.New (dialer, without pipelining). Each then runs against a server that does what is said here. Compared are
 the octets that the server gets on each connection, those under TLS too, what the program prints,
 and how it ends. Of %d runs, %d are the same in all three, and the others differ in what is shown,
 and in nothing else: - is go-smtp, + smtpretry. Written by make generate.

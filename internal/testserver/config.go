@@ -22,6 +22,8 @@ type Config struct {
 	Without []string
 	Extra   []string // further lines of the EHLO reply, as they are
 
+	Ahead Ahead // what becomes of commands that are sent ahead of a reply
+
 	MaxSize   int64 // largest body in bytes, offered as SIZE; default 32 MiB
 	EarlySize bool  // a body that grows too large gets its 552 at once, then the connection is closed
 
@@ -58,6 +60,19 @@ type Config struct {
 	Network *memnet.Network
 	Addr    string
 }
+
+// Ahead says what a server does with commands that are sent ahead of the reply
+// to the one before, which it allows by offering PIPELINING.
+type Ahead uint8
+
+// What it does with them. Only the first is right (RFC 2920 section 3.2).
+const (
+	ObeyAhead    Ahead = iota // carries them out in their turn
+	DropAhead                 // throws away what has come with a command
+	DropRefused               // throws away what has come with a command that it refuses
+	RefuseAhead               // refuses each that has another behind it
+	HangUpOnNext              // answers the first, and closes the connection at the second
+)
 
 // Bodies says what is kept of accepted messages.
 type Bodies uint8

@@ -41,6 +41,9 @@ func (s *session) play(a *Action) {
 
 // say writes the reply of an action.
 func (s *session) say(a *Action) {
+	if a.code() >= 400 {
+		s.refused++
+	}
 	switch {
 	case a.text == "":
 	case a.endless:

@@ -33,6 +33,7 @@ type session struct {
 	turned   bool          // turned away by the greeting
 
 	commands, errors int
+	refused          int    // commands, for whatever reason
 	mails            int    // MAILs in order, refused ones included
 	admitted         int    // MAILs that the limits let in
 	total            int    // number of the last MAIL among all connections
@@ -199,16 +200,32 @@ func (s *session) next() {
 		shown = "AUTH " + mech + " ***"
 	}
 	s.emit(Command, shown)
-	if s.r.Buffered() > 0 && verb != "BDAT" && !s.srv.cfg.offers("PIPELINING") {
+	if s.r.Buffered() > 0 && verb != "BDAT" && (!s.srv.cfg.offers("PIPELINING") || s.srv.cfg.Ahead == RefuseAhead) {
 		s.note(ByPipelining)
-		s.bad("503 5.5.0 Error: commands sent ahead, but PIPELINING is not offered")
+		s.bad("503 5.5.0 Error: commands sent ahead, which is not allowed here")
 		return
 	}
 	if s.turned && verb != "QUIT" { // RFC 5321 section 3.1
 		s.bad("503 5.5.1 Error: the greeting was no welcome")
 		return
 	}
+	ahead := s.r.Buffered() > 0 && verb != "BDAT"
+	refused := s.refused
 	s.obey(verb, arg)
+	if ahead && !s.over {
+		s.mistreat(s.refused > refused)
+	}
+}
+
+// mistreat does to the commands behind the one that was answered what the
+// configuration says.
+func (s *session) mistreat(refused bool) {
+	switch how := s.srv.cfg.Ahead; {
+	case how == DropAhead, how == DropRefused && refused:
+		_, _ = s.r.Discard(s.r.Buffered())
+	case how == HangUpOnNext:
+		s.play(Close())
+	}
 }
 
 func (s *session) timeout() *Action {
