@@ -40,6 +40,7 @@ type hidden struct {
 	rcpts    int           // recipients of each message; 0: 1
 	conns    int           // connections that it takes; 0: 20
 	each     time.Duration // what it takes to accept a message
+	begins   time.Duration // after the beginning of a window of fixed windows
 }
 
 // A phase is a policy, and how many messages per second it lets through.
@@ -77,7 +78,7 @@ var families = []family{
 	}},
 	{"fixed window", 0.85, 5, func(rng *rand.Rand) hidden {
 		q := testserver.Quota{N: int(logUniform(rng, 20, 600)), Per: time.Minute, Fixed: true}
-		return hidden{phases: one(testserver.Limits{Quota: q}, float64(q.N)/60),
+		return hidden{begins: time.Duration(rng.Int64N(int64(q.Per))), phases: one(testserver.Limits{Quota: q}, float64(q.N)/60),
 			tellable: true, known: smtpretry.Limit{Quotas: []smtpretry.Quota{{N: q.N, Per: q.Per}}}}
 	}},
 	{"rolling window", 0.85, 5, func(rng *rand.Rand) hidden {
@@ -166,7 +167,9 @@ type simulated struct {
 func simulate(t *testing.T, p hidden, tell bool) (out simulated) {
 	lasts := p.phases[len(p.phases)-1].from + 15*time.Minute
 	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(p.begins) // a bubble's clock begins at a full hour
 		start := time.Now()
+		limiter := smtpretry.NewLimiter(smtpretry.Limit{})
 		var now atomic.Int64 // the phase in force
 		cfg := p.cfg
 		cfg.Limits = p.phases[0].limits
@@ -178,11 +181,17 @@ func simulate(t *testing.T, p hidden, tell bool) (out simulated) {
 			}
 			return nil
 		}
+		if *simSeed != 0 {
+			cfg.OnEvent = func(e testserver.Event) {
+				if e.Kind == testserver.Refused {
+					t.Logf("%9.3fs  refused by %s at %v, connection %d", time.Since(start).Seconds(), e.Text, limiter.Explain("127.0.0.1").Limit.Rate, e.Conn)
+				}
+			}
+		}
 		srv := testserver.Start(t, cfg)
 		srv.Network().SetDelay(p.latency)
 		ctx, cancel := context.WithTimeout(t.Context(), lasts)
 		defer cancel()
-		limiter := smtpretry.NewLimiter(smtpretry.Limit{})
 		if tell {
 			setLimit(t, limiter, srv.Addr(), p.known)
 		}
