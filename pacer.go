@@ -85,6 +85,8 @@ const (
 	// After the first refusal: with a small bucket the limit is between this
 	// and the pace; with a large one the next refusal is near, and tells it.
 	firstFall = 0.6
+	// A climb that doubled each second went far beyond even a small bucket.
+	deepFall = 0.3
 	// A limit that was good for long and is no more has probably been halved.
 	longFall  = 0.5
 	shortFall = 0.93 // it was estimated a little too high
@@ -173,6 +175,8 @@ func (p *pacer) step() float64 {
 		return climbFirst
 	case p.high == 0:
 		return climbOn
+	case p.fallen() && p.rate < firstFall*p.high:
+		return min(climbOn, climbOn*p.rate)
 	case p.settled > 0:
 		return climbWindow * second / float64(max(p.window, int64(time.Minute)))
 	}
@@ -312,7 +316,11 @@ func (p *pacer) refuse(began, hint int64, row int, now int64) (wait int64) {
 		}
 
 	case p.high == 0 || p.rested && p.settled == 0:
-		search(firstFall * fast)
+		fall := firstFall
+		if fast < climbFastTo {
+			fall = deepFall
+		}
+		search(fall * fast)
 
 	default:
 		// A bucket, as far as is known: came is exact if it did not run over.
@@ -322,6 +330,8 @@ func (p *pacer) refuse(began, hint int64, row int, now int64) (wait int64) {
 			settle(justLess * came)
 		case exact:
 			search(came)
+		case p.fallen():
+			settle(max(justLess*came, below*drained(p.high, fast)))
 		case p.settled == 0:
 			settle(max(justLess*came, justLess*(came+fast)/2))
 		default:
@@ -346,6 +356,32 @@ func (p *pacer) refuse(began, hint int64, row int, now int64) (wait int64) {
 	p.setRate(rate, now)
 	p.bucket.full = later(p.resumed, (p.pace.burst-1)*p.pace.every) // what was saved is void
 	return wait
+}
+
+// fallen says whether it searches the rate of which only the first refusal has
+// told, after a climb that doubled each second.
+func (p *pacer) fallen() bool { return p.settled == 0 && p.high > 0 && p.restart == deepFall*p.high }
+
+// drained returns the rate of a bucket that was drained twice, by the climb of
+// the beginning up to the rate first, and by that of the search up to second.
+// Both have taken what the bucket saves beyond what came in meanwhile.
+func drained(first, second float64) float64 {
+	search := climbSearch
+	if second < firstFall*first {
+		search = climbOn
+	}
+	beyond := // what a climb up to rate takes above r, times its slope
+		func(rate, r float64) float64 { return rate - r - r*math.Log(rate/r) }
+	low, high := 0.0, second
+	for range 40 {
+		r := (low + high) / 2
+		if beyond(second, r)*climbFirst > beyond(first, r)*search*min(second, 1) {
+			low = r
+		} else {
+			high = r
+		}
+	}
+	return low
 }
 
 // climbRungs goes up to the first window that is longer than all since the
