@@ -62,6 +62,23 @@ func TestMessagesPerConnectionLearned(t *testing.T) {
 	}
 }
 
+// TestRefusedDoNotCount: messages whose MAIL was refused are none that the
+// connection has carried.
+func TestRefusedDoNotCount(t *testing.T) {
+	bubble(t, testserver.Config{Limits: testserver.Limits{PerConn: 4}, Script: testserver.Script{
+		testserver.On(testserver.Mail, testserver.Reply("450 4.7.1 Error: too much mail")).Times(2),
+	}}, func(t *testing.T, srv *testserver.Server) {
+		c, l := stranger(t, srv, 1)
+		sendAll(t, c, 40)
+		if n := srv.Stats().Refused[testserver.ByPerConn]; n != 1 {
+			t.Errorf("%d messages too many on a connection, want 1", n)
+		}
+		if o, ok := origin(l, srv.Addr(), "PerConn"); !ok || o.Value != "4" {
+			t.Errorf("PerConn is explained by %+v, want 4", o)
+		}
+	})
+}
+
 // TestProbe: after a pause one message goes first, whatever becomes of it, and
 // the others only when the host is there again.
 func TestProbe(t *testing.T) {

@@ -24,6 +24,7 @@ type conn struct {
 	dead      bool      // not to be used again
 	delivered int       // transactions that were accepted
 	used      int       // transactions that were begun
+	begun     int       // of these, whose MAIL was taken
 	rested    time.Time // since when it is idle
 	print     authPrint
 	announced ehloLimits

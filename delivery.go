@@ -293,7 +293,7 @@ func (d *delivery) attempt(ctx context.Context, p *permit, cn *conn, batch []*re
 		d.stop(err)
 		return
 	}
-	had, used := cn.delivered, cn.used
+	had, used := cn.delivered, cn.begun
 	d.c.prepare(cn)
 	o := cn.transact(ctx, e)
 	e.body.close()

@@ -316,11 +316,10 @@ func (p *pacer) refuse(began, hint int64, row int, now int64) (wait int64) {
 		}
 
 	case p.high == 0 || p.rested && p.settled == 0:
-		fall := firstFall
+		search(firstFall * fast)
 		if fast < climbFastTo {
-			fall = deepFall
+			rate = deepFall * fast
 		}
-		search(fall * fast)
 
 	default:
 		// A bucket, as far as is known: came is exact if it did not run over.
@@ -370,8 +369,7 @@ func drained(first, second float64) float64 {
 	if second < firstFall*first {
 		search = climbOn
 	}
-	beyond := // what a climb up to rate takes above r, times its slope
-		func(rate, r float64) float64 { return rate - r - r*math.Log(rate/r) }
+	beyond := func(rate, r float64) float64 { return rate - r - r*math.Log(rate/r) } // times the slope
 	low, high := 0.0, second
 	for range 40 {
 		r := (low + high) / 2

@@ -278,7 +278,7 @@ type report struct {
 	began    time.Time
 	at       time.Time
 	back     time.Time // when those come back who were refused; zero: they do not
-	carried  int       // transactions on the connection before this one
+	carried  int       // transactions on the connection before this one, whose MAIL was taken
 	most     int       // recipients that were taken when one more was too many; 0: none was
 }
 

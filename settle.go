@@ -18,8 +18,8 @@ type step struct {
 }
 
 // settle accounts for an attempt and decides what comes next for each of its
-// recipients. Before it, the connection had delivered had messages, of used that
-// were begun.
+// recipients. Before it, the connection had delivered had messages, of used whose
+// MAIL was taken.
 func (d *delivery) settle(ctx context.Context, batch []*recipient, a *Attempt, o outcome, had, used int) {
 	s := &step{now: time.Now(), chance: rand.Float64()}
 	s.deadline, _ = ctx.Deadline()

@@ -122,6 +122,7 @@ func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 		return o.all(err, StageMail)
 	}
 
+	cn.begun++
 	o.stage = StageRcpt
 	if !cn.offer(e, t, n, &o) {
 		if t.ahead() && !cn.dead {
