@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -121,5 +122,47 @@ func TestHerdOfStrangers(t *testing.T) {
 			t.Errorf("%.3f calls for each message, %d accepted", calls, st.Accepted)
 		}
 		summary.Add(t, "1,000 senders at once, 100/s: %.3f calls for each message, %d refused, in %v", calls, st.Violations, time.Since(start).Round(time.Second))
+	})
+}
+
+// TestGreylistedCrowd: 2,000 recipients whom the server has never seen. Each
+// is put off once; that is no word against the pace for the others.
+func TestGreylistedCrowd(t *testing.T) {
+	const messages = 2000
+	bubble(t, testserver.Config{Limits: testserver.Limits{Greylist: 3 * time.Second}}, func(t *testing.T, srv *testserver.Server) {
+		l := smtpretry.NewLimiter(smtpretry.Limit{})
+		c := client(t, srv, func(cfg *smtpretry.Config) { cfg.MaxConns, cfg.Limiter = 20, l })
+		start := time.Now()
+		var mu sync.Mutex
+		attempts, most := 0, 0
+		var wg sync.WaitGroup
+		for i := range messages {
+			wg.Go(func() {
+				res, err := c.Send(t.Context(), note(fmt.Sprintf("u%d@example.net", i)))
+				if err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				attempts, most = attempts+len(res.Attempts), max(most, len(res.Attempts))
+			})
+		}
+		wg.Wait()
+		if n := srv.Stats().Accepted; n != messages {
+			t.Errorf("%d of %d accepted", n, messages)
+		}
+		if most > 2 {
+			t.Errorf("one took %d attempts, want 2", most)
+		}
+		e := l.Explain(srv.Addr())
+		if e.Binding == "cool-down" || e.Limit.Rate < 50 {
+			t.Errorf("after nothing but greylisting:\n%v", e)
+		}
+		for _, o := range e.Origins {
+			if o.Field == "Rate" && !strings.Contains(o.Source, "nothing was refused") {
+				t.Errorf("the rate is held down: %+v", o)
+			}
+		}
+		summary.Add(t, "%d greylisted recipients: %.3f attempts each, at most %d, in %v", messages, float64(attempts)/messages, most, time.Since(start).Round(time.Second))
 	})
 }
