@@ -166,3 +166,39 @@ func TestGreylistedCrowd(t *testing.T) {
 		summary.Add(t, "%d greylisted recipients: %.3f attempts each, at most %d, in %v", messages, float64(attempts)/messages, most, time.Since(start).Round(time.Second))
 	})
 }
+
+// TestColdStart: 2,000 messages to a host that nobody knows, which shuts out
+// who is refused five times within ten seconds. At its 50 per second, with a
+// burst of 10, they would take 39.8 s.
+func TestColdStart(t *testing.T) {
+	bubble(t, testserver.Config{Limits: testserver.Limits{
+		Rate: testserver.Rate{N: 50, Burst: 10}, MaxConns: 5,
+		Box: testserver.Box{After: 5, Within: 10 * time.Second, For: 10 * time.Second},
+	}}, func(t *testing.T, srv *testserver.Server) {
+		srv.Network().SetDelay(5 * time.Millisecond)
+		coldStart(t, srv)
+	})
+}
+
+func coldStart(t *testing.T, srv *testserver.Server) {
+	const messages, best = 2000, 39800 * time.Millisecond
+	c := client(t, srv, func(cfg *smtpretry.Config) {
+		cfg.MaxConns, cfg.Limiter = 20, smtpretry.NewLimiter(smtpretry.Limit{})
+	})
+	start := time.Now()
+	var wg sync.WaitGroup
+	for i := range messages {
+		wg.Go(func() {
+			if _, err := c.Send(t.Context(), note(fmt.Sprintf("u%d@example.net", i))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	used := best.Seconds() / time.Since(start).Seconds()
+	st := srv.Stats()
+	if used < 0.85 || st.Boxes > 1 || st.Accepted != messages {
+		t.Errorf("%.1f %% of the possible, %d boxes, %d accepted; want 85 %%, at most 1, and all", 100*used, st.Boxes, st.Accepted)
+	}
+	summary.Add(t, "%d messages at 50/s, not told: %.1f %% of the possible, %d refused, %d boxes", messages, 100*used, st.Violations, st.Boxes)
+}
