@@ -23,7 +23,7 @@ import (
 )
 
 var (
-	simSeeds = flag.Uint64("simulation.seeds", 2, "seeds of each family of hidden policies")
+	simSeeds = flag.Uint64("simulation.seeds", 5, "seeds of each family of hidden policies")
 	simSeed  = flag.Uint64("simulation.seed", 0, "run only this seed")
 	simOnly  = flag.String("simulation.family", "", "run only this family")
 )
@@ -70,54 +70,54 @@ func bucketOf(rate float64, burst int) testserver.Rate {
 func one(l testserver.Limits, rate float64) []phase { return []phase{{limits: l, rate: rate}} }
 
 var families = []family{
-	{"bucket", 0.9, 8, func(rng *rand.Rand) hidden {
+	{"bucket", 0.92, 5, func(rng *rand.Rand) hidden {
 		r := logUniform(rng, 0.5, 30)
 		burst := int(1 + r*logUniform(rng, 0.2, 20))
 		return hidden{phases: one(testserver.Limits{Rate: bucketOf(r, burst)}, r),
 			tellable: true, known: smtpretry.Limit{Rate: smtpretry.Rate(r), Burst: burst}}
 	}},
-	{"fixed window", 0.85, 5, func(rng *rand.Rand) hidden {
+	{"fixed window", 0.9, 4, func(rng *rand.Rand) hidden {
 		q := testserver.Quota{N: int(logUniform(rng, 20, 600)), Per: time.Minute, Fixed: true}
 		return hidden{begins: time.Duration(rng.Int64N(int64(q.Per))), phases: one(testserver.Limits{Quota: q}, float64(q.N)/60),
 			tellable: true, known: smtpretry.Limit{Quotas: []smtpretry.Quota{{N: q.N, Per: q.Per}}}}
 	}},
-	{"rolling window", 0.85, 5, func(rng *rand.Rand) hidden {
+	{"rolling window", 0.9, 4, func(rng *rand.Rand) hidden {
 		q := testserver.Quota{N: int(logUniform(rng, 20, 600)), Per: time.Minute}
 		return hidden{phases: one(testserver.Limits{Quota: q}, float64(q.N)/60),
 			tellable: true, known: smtpretry.Limit{Quotas: []smtpretry.Quota{{N: q.N, Per: q.Per}}}}
 	}},
-	{"connections", 0.95, 1, func(rng *rand.Rand) hidden {
+	{"connections", 0.98, 1, func(rng *rand.Rand) hidden {
 		n, each := 1+rng.IntN(8), time.Duration(100+rng.IntN(900))*time.Millisecond
 		p := hidden{conns: n, each: each, phases: one(testserver.Limits{MaxConns: n}, math.Inf(1)),
 			tellable: true, known: smtpretry.Limit{MaxConns: n}}
 		p.cfg.Script = testserver.Script{testserver.On(testserver.Dot, testserver.Pass().After(each)).Always()}
 		return p
 	}},
-	{"messages per connection", 0.9, 7, func(rng *rand.Rand) hidden {
+	{"messages per connection", 0.9, 6, func(rng *rand.Rand) hidden {
 		n, r := 2+rng.IntN(40), logUniform(rng, 1, 20)
 		return hidden{conns: 3, phases: one(testserver.Limits{PerConn: n, MaxConns: 3, Rate: bucketOf(r, int(1+r))}, r),
 			tellable: true, known: smtpretry.Limit{PerConn: n, MaxConns: 3, Rate: smtpretry.Rate(r), Burst: int(1 + r)}}
 	}},
-	{"recipients", 0.9, 8, func(rng *rand.Rand) hidden {
+	{"recipients", 0.92, 6, func(rng *rand.Rand) hidden {
 		r := logUniform(rng, 3, 30)
 		return hidden{rcpts: 3, phases: one(testserver.Limits{Recipients: bucketOf(r, int(3+2*r))}, r/3),
 			tellable: true, known: smtpretry.Limit{Recipients: smtpretry.Rate(r), Burst: int(3 + 2*r)}}
 	}},
-	{"long quota", 0.95, 14, func(rng *rand.Rand) hidden {
+	{"long quota", 0.97, 10, func(rng *rand.Rand) hidden {
 		q := testserver.Quota{N: int(logUniform(rng, 500, 3000)), Per: 20 * time.Minute}
 		// All at once when a window begins, which is twice after the first minute.
 		lim := testserver.Limits{Quota: q}
 		return hidden{phases: []phase{{limits: lim, rate: 2 * float64(q.N) / (59 * time.Minute).Seconds()}, {from: 45 * time.Minute, limits: lim, rate: 2 * float64(q.N) / (59 * time.Minute).Seconds()}},
 			tellable: true, known: smtpretry.Limit{Quotas: []smtpretry.Quota{{N: q.N, Per: q.Per}}}}
 	}},
-	{"box", 0.9, 6, func(rng *rand.Rand) hidden {
+	{"box", 0.9, 5, func(rng *rand.Rand) hidden {
 		r := logUniform(rng, 1, 30)
 		burst := int(1 + r*logUniform(rng, 0.2, 5))
 		return hidden{conns: 5, phases: one(testserver.Limits{Rate: bucketOf(r, burst), MaxConns: 5,
 			Box: testserver.Box{After: 5, Within: 10 * time.Second, For: time.Minute, Extends: rng.IntN(2) == 0}}, r),
 			tellable: true, known: smtpretry.Limit{Rate: smtpretry.Rate(r), Burst: burst, MaxConns: 5}}
 	}},
-	{"changes", 0.7, 5, func(rng *rand.Rand) hidden {
+	{"changes", 0.7, 3, func(rng *rand.Rand) hidden {
 		r := logUniform(rng, 2, 10)
 		var p hidden
 		for i := range 3 {
@@ -127,11 +127,11 @@ var families = []family{
 		}
 		return p
 	}},
-	{"greylisting", 0.8, 7, func(rng *rand.Rand) hidden {
+	{"greylisting", 0.88, 5, func(rng *rand.Rand) hidden {
 		r := logUniform(rng, 1, 20)
 		return hidden{phases: one(testserver.Limits{Greylist: time.Duration(3+rng.IntN(30)) * time.Second, Rate: bucketOf(r, int(1+r))}, r)}
 	}},
-	{"outages", 0.9, 6, func(rng *rand.Rand) hidden {
+	{"outages", 0.92, 4, func(rng *rand.Rand) hidden {
 		r := logUniform(rng, 1, 20)
 		lim := testserver.Limits{Rate: bucketOf(r, int(1+2*r)), MaxConns: 5}
 		p := hidden{conns: 5, tellable: true, known: smtpretry.Limit{Rate: smtpretry.Rate(r), Burst: int(1 + 2*r), MaxConns: 5}}
@@ -145,7 +145,7 @@ var families = []family{
 		p.phases = append(p.phases, phase{from: at, limits: lim, rate: r})
 		return p
 	}},
-	{"another sender", 0.7, 9, func(rng *rand.Rand) hidden {
+	{"another sender", 0.8, 8, func(rng *rand.Rand) hidden {
 		r := logUniform(rng, 2, 20)
 		return hidden{others: r / 2, phases: one(testserver.Limits{Rate: bucketOf(r, int(1+r))}, r/2)}
 	}},
