@@ -22,16 +22,16 @@ type delivery struct {
 	until  time.Time // when the policy's time is over; zero: never
 
 	opts   *smtp.MailOptions
-	rcpts  []*recipient // each address once
-	byTo   []int        // for each of m.To, its place in rcpts
+	rcpts  []recipient // one for each of m.To
 	waits  backoff.BackOff
 	seed   maphash.Seed
 	sum    uint64 // of the body that is in doubt
 	summed bool
 
-	result  *Result
-	links   int     // how often the link broke under the message
-	reasons []error // why recipients are not tried again
+	attempts []Attempt
+	queued   string  // the server's words to the last accepted transaction
+	links    int     // how often the link broke under the message
+	reasons  []error // why recipients are not tried again
 }
 
 // A recipient is one address on its way.
@@ -39,30 +39,23 @@ type recipient struct {
 	addr     string
 	state    State
 	verdict  Verdict
-	err      error     // behind verdict
-	attempts int       // that count
-	due      time.Time // when it may be tried
-	early    time.Time // from when on, if the host is seen to work; zero: not before due
-	woken    int       // tries that came so early, in vain
-	done     bool      // it is not tried again
+	err      error      // behind verdict
+	attempts int        // that count
+	due      time.Time  // when it may be tried
+	early    time.Time  // from when on, if the host is seen to work; zero: not before due
+	woken    int        // tries that came so early, in vain
+	done     bool       // it is not tried again
+	twin     *recipient // stands in m.To before it, and is tried for both; nil: none
 }
 
 func newDelivery(c *Client, m *Message, p Policy) *delivery {
-	d := &delivery{c: c, m: m, policy: p, start: time.Now(), result: &Result{}, byTo: make([]int, len(m.To))}
+	d := &delivery{c: c, m: m, policy: p, start: time.Now(), rcpts: make([]recipient, len(m.To))}
 	d.until = p.end(d.start)
-	d.rcpts = make([]*recipient, 0, len(m.To))
-	slab := make([]recipient, len(m.To))
-	place := make(map[string]int, len(m.To))
 	for i, to := range m.To {
-		key := addressKey(to)
-		j, seen := place[key]
-		if !seen {
-			j = len(d.rcpts)
-			place[key] = j
-			slab[j] = recipient{addr: to, due: d.start}
-			d.rcpts = append(d.rcpts, &slab[j])
-		}
-		d.byTo[i] = j
+		d.rcpts[i] = recipient{addr: to, due: d.start}
+	}
+	if len(m.To) > 1 {
+		d.findTwins()
 	}
 	d.opts = mailOptions(m)
 	if p.NewBackOff != nil {
@@ -74,11 +67,29 @@ func newDelivery(c *Client, m *Message, p Policy) *delivery {
 	return d
 }
 
+// findTwins lets an address that stands twice be tried once.
+func (d *delivery) findTwins() {
+	first := make(map[string]*recipient, len(d.rcpts))
+	for i := range d.rcpts {
+		r := &d.rcpts[i]
+		key := addressKey(r.addr)
+		if r.twin = first[key]; r.twin == nil {
+			first[key] = r
+		}
+		r.done = r.twin != nil
+	}
+}
+
 // addressKey is equal for addresses that are the same: domains are compared
 // without regard to case, local parts are the receiver's business (RFC 5321
 // section 2.4).
 func addressKey(addr string) string {
-	return addr[:strings.LastIndexByte(addr, '@')+1] + addressDomain(addr)
+	local := addr[:strings.LastIndexByte(addr, '@')+1]
+	domain := addressDomain(addr)
+	if addr[len(local):] == domain {
+		return addr
+	}
+	return local + domain
 }
 
 // addressDomain is equal for addresses of one domain.
@@ -106,12 +117,6 @@ func mailOptions(m *Message) *smtp.MailOptions {
 
 // run tries the message until nothing is left to do.
 func (d *delivery) run(ctx context.Context) {
-	within, cancel := ctx, context.CancelFunc(func() {})
-	if !d.until.IsZero() && d.wait {
-		// Waiting for limits counts too.
-		within, cancel = context.WithDeadline(ctx, d.until)
-	}
-	defer cancel()
 	for {
 		if ctx.Err() != nil {
 			d.stop(context.Cause(ctx))
@@ -136,7 +141,7 @@ func (d *delivery) run(ctx context.Context) {
 		if most := d.c.pool.limit().PerMessage; most > 0 && most < len(due) {
 			batch = due[:most]
 		}
-		permit, err := d.acquire(within, len(batch))
+		permit, err := d.acquire(ctx, len(batch))
 		if err != nil {
 			d.stop(d.whyNot(ctx, err))
 			return
@@ -178,10 +183,14 @@ func (d *delivery) try(ctx context.Context, permit *permit, due, batch []*recipi
 // due returns the recipients to try now, or when the next is due; neither if
 // all is done.
 func (d *delivery) due(now time.Time) (due []*recipient, next time.Time) {
-	for _, r := range d.rcpts {
+	for i := range d.rcpts {
+		r := &d.rcpts[i]
 		switch {
 		case r.done:
 		case !r.due.After(now):
+			if due == nil {
+				due = make([]*recipient, 0, len(d.rcpts)-i)
+			}
 			due = append(due, r)
 		case next.IsZero() || r.due.Before(next):
 			next = r.due
@@ -202,7 +211,7 @@ func (d *delivery) sleep(ctx context.Context, t time.Time) error {
 	if _, err := d.pause(ctx, early, nil); err != nil {
 		return err
 	}
-	s := d.c.pool.doze(d.start, d.result.Attempts[len(d.result.Attempts)-1].End)
+	s := d.c.pool.doze(d.start, d.attempts[len(d.attempts)-1].End)
 	defer d.c.pool.rise(s)
 	woken, err := d.pause(ctx, t, s.done)
 	if woken {
@@ -230,7 +239,8 @@ func (d *delivery) pause(ctx context.Context, t time.Time, wake <-chan struct{})
 // early returns from when on somebody is due as soon as the host is seen to
 // work; the zero time if nobody is.
 func (d *delivery) early() (at time.Time) {
-	for _, r := range d.rcpts {
+	for i := range d.rcpts {
+		r := &d.rcpts[i]
 		if !r.done && !r.early.IsZero() && (at.IsZero() || r.early.Before(at)) {
 			at = r.early
 		}
@@ -240,7 +250,8 @@ func (d *delivery) early() (at time.Time) {
 
 // wake makes those due who waited for the host.
 func (d *delivery) wake(now time.Time) {
-	for _, r := range d.rcpts {
+	for i := range d.rcpts {
+		r := &d.rcpts[i]
 		if !r.done && !r.early.IsZero() && !r.early.After(now) && r.due.After(now) {
 			r.due, r.early = now, time.Time{}
 			r.woken++
@@ -251,8 +262,16 @@ func (d *delivery) wake(now time.Time) {
 // acquire waits for the limiter. The last try of all is made at the very end
 // of the policy's time, where there is none left to wait.
 func (d *delivery) acquire(ctx context.Context, rcpts int) (*permit, error) {
-	if !d.wait || !d.until.IsZero() && !time.Now().Before(d.until) {
-		return d.c.pool.tryAcquire(rcpts)
+	p, err := d.c.pool.tryAcquire(rcpts)
+	var late *LimitError
+	if !d.wait || !errors.As(err, &late) || !d.until.IsZero() && !time.Now().Before(d.until) {
+		return p, err
+	}
+	if !d.until.IsZero() {
+		// Waiting for limits counts too.
+		within, cancel := context.WithDeadline(ctx, d.until)
+		defer cancel()
+		ctx = within
 	}
 	return d.c.pool.acquire(ctx, d.start, rcpts, d.c.waiting)
 }
@@ -278,7 +297,8 @@ func (d *delivery) stop(reason error) {
 
 // end closes all recipients and says whether one was open.
 func (d *delivery) end() (open bool) {
-	for _, r := range d.rcpts {
+	for i := range d.rcpts {
+		r := &d.rcpts[i]
 		open = open || !r.done
 		r.done = true
 	}
@@ -317,8 +337,9 @@ func (d *delivery) envelope(p *permit, batch []*recipient) (*envelope, error) {
 	if e.size == 0 {
 		e.size = d.known
 	}
-	for _, r := range batch {
-		e.rcpts = append(e.rcpts, r.addr)
+	e.rcpts = make([]string, len(batch))
+	for i, r := range batch {
+		e.rcpts[i] = r.addr
 	}
 	var sum *maphash.Hash
 	if d.policy.RetryInDoubt {

@@ -25,6 +25,7 @@ func (d *delivery) settle(ctx context.Context, batch []*recipient, a *Attempt, o
 	s.deadline, _ = ctx.Deadline()
 	accepted, cut, broke := false, false, false
 	var first *recipient // to come back of those refused
+	a.Recipients = make([]Recipient, 0, len(batch))
 	for i, r := range batch {
 		rep := o.replies[i]
 		if rep.unasked {
@@ -76,7 +77,8 @@ func (d *delivery) settle(ctx context.Context, batch []*recipient, a *Attempt, o
 	case slices.Contains(d.reasons, ErrRefused):
 		d.end() // the others would meet the same
 	case first != nil && !accepted && (a.Verdict.ConnDead || isWide(a.Verdict)):
-		for _, r := range d.rcpts { // likewise
+		for i := range d.rcpts { // likewise
+			r := &d.rcpts[i]
 			if r.due.Before(first.due) {
 				r.due, r.early = first.due, first.early
 			}
@@ -101,10 +103,10 @@ func (d *delivery) settle(ctx context.Context, batch []*recipient, a *Attempt, o
 		back = next
 	}
 	if o.queued != "" {
-		d.result.Queued = o.queued
+		d.queued = o.queued
 	}
-	a.Number, a.Host, a.End = len(d.result.Attempts)+1, d.c.host, s.now
-	d.result.Attempts = append(d.result.Attempts, *a)
+	a.Number, a.Host, a.End = len(d.attempts)+1, d.c.host, s.now
+	d.attempts = append(d.attempts, *a)
 	if !cut {
 		d.c.pool.observe(report{verdict: a.Verdict, accepted: accepted, began: a.Start, at: s.now, back: back, carried: used, most: o.most})
 	}
@@ -190,16 +192,19 @@ func isWide(v Verdict) bool {
 
 // account closes the message's books.
 func (d *delivery) account() (*Result, error) {
-	res := d.result
-	res.Recipients = make([]Recipient, len(d.m.To))
-	var accepted, inDoubt bool
-	for i, j := range d.byTo {
-		r := d.rcpts[j]
-		res.Recipients[i] = Recipient{Address: d.m.To[i], State: r.state, Verdict: r.verdict}
+	res := &Result{Recipients: make([]Recipient, len(d.rcpts)), Queued: d.queued, Attempts: d.attempts}
+	accepted, open, inDoubt := false, false, false
+	for i := range d.rcpts {
+		r := &d.rcpts[i]
+		if t := r.twin; t != nil {
+			r.state, r.verdict, r.err = t.state, t.verdict, t.err
+		}
+		res.Recipients[i] = Recipient{Address: r.addr, State: r.state, Verdict: r.verdict}
 		accepted = accepted || r.state == Accepted
+		open = open || r.state != Accepted
 		inDoubt = inDoubt || r.state == InDoubt
 	}
-	if !slices.ContainsFunc(d.rcpts, func(r *recipient) bool { return r.state != Accepted }) {
+	if !open {
 		return res, nil
 	}
 	e := &SendError{Host: d.c.host, Reasons: d.reasons, Result: res}
@@ -210,7 +215,7 @@ func (d *delivery) account() (*Result, error) {
 		e.Reasons = append(e.Reasons, ErrPartial)
 	}
 	if i := gravest(res.Recipients); i >= 0 {
-		e.Last = d.rcpts[d.byTo[i]].err
+		e.Last = d.rcpts[i].err
 	}
 	return res, e
 }
