@@ -68,14 +68,14 @@ func (cn *conn) fits(e *envelope) int {
 		cn.announced.size = int64(size)
 	}
 	if cn.trusted() {
-		e.announced(cn.announced)
+		e.client.pool.announce(cn.announced)
 	}
 	n := len(e.rcpts)
 	if most := cn.announced.rcpts; most > 0 {
 		n = min(n, most)
 	}
 	most := cn.announced.domains
-	if most == 0 || e.only {
+	if most == 0 || !e.client.canDial() {
 		return n
 	}
 	if cn.domains == nil {

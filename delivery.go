@@ -331,9 +331,7 @@ func (d *delivery) attempt(ctx context.Context, p *permit, cn *conn, batch []*re
 
 func (d *delivery) envelope(p *permit, batch []*recipient) (*envelope, error) {
 	e := &envelope{from: d.m.From, options: d.opts, rcptOpts: d.m.RcptOptions, size: d.m.Size,
-		announced: d.c.pool.announce, offering: p.lower, mailing: p.started, mailed: p.counted,
-		only:     !d.c.canDial(),
-		classify: d.c.classify}
+		client: d.c, permit: p}
 	if e.size == 0 {
 		e.size = d.known
 	}

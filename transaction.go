@@ -20,13 +20,8 @@ type envelope struct {
 	size     int64 // 0: unknown
 	body     *body
 	same     func() error // says whether the body, now read, may be sent; nil: yes
-	classify func(error, Stage) Verdict
-	only     bool // there is no other connection to go over
-
-	announced func(ehloLimits) // by a server that can be trusted
-	offering  func(rcpts int)  // so many will be offered
-	mailing   func()           // MAIL is about to be written
-	mailed    func()           // MAIL was answered
+	client   *Client
+	permit   *permit
 }
 
 // An answer is what one recipient got: the last reply that concerns it, or the
@@ -93,22 +88,22 @@ func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 	if err := cn.unfit(e); err != nil {
 		return o.all(err, StageMail)
 	}
-	e.offering(n)
+	e.permit.lower(n)
 	t := cn.talk(e, n)
 	defer t.done()
 	if err := t.begin(); err != nil {
 		cn.abort()
 		return o.all(err, StageMail)
 	}
-	e.mailing()
+	e.permit.started()
 	cn.used++
 	cn.dirty, cn.left = true, true
 	err = t.mail()
 	if cn.judge(err); !cn.dead {
-		e.mailed()
+		e.permit.counted()
 	}
 	if err != nil {
-		if e.classify(err, StageMail).Cause == CauseConnectionLimit {
+		if e.client.classify(err, StageMail).Cause == CauseConnectionLimit {
 			cn.abort() // the next one would hear the same
 		}
 		if t.ahead() && !cn.dead {
@@ -227,7 +222,7 @@ func (cn *conn) offer(e *envelope, t talk, n int, o *outcome) bool {
 			o.all(err, StageRcpt) // also for those taken: nothing was delivered
 			return false
 		}
-		v := e.classify(err, StageRcpt)
+		v := e.client.classify(err, StageRcpt)
 		crowded := taken > 0 && v.Cause == CauseTooManyRecipients
 		if crowded {
 			o.replies[i] = answer{unasked: true}
