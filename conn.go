@@ -12,11 +12,12 @@ import (
 // goroutine at a time.
 type conn struct {
 	smtp      *smtp.Client
-	wire      *wire // nil: the user made the client, its socket cannot be seen
-	exchange  exchange
-	groups    *groups // nil: commands go out one at a time
-	tap       *tap    // then it takes the place of wire as far as it can
-	offered   int     // recipients, by hand, in this transaction
+	wire      *wire       // nil: the user made the client, its socket cannot be seen
+	exchanges [2]exchange // by turns: one message can follow another's dot
+	latest    int         // of exchanges, the last to be begun
+	groups    *groups     // nil: commands go out one at a time
+	tap       *tap        // then it takes the place of wire as far as it can
+	offered   int         // recipients, by hand, in this transaction
 	addr      string
 	name      string    // said in EHLO, if by us
 	dirty     bool      // a transaction was begun and not ended: RSET before the next
@@ -79,7 +80,7 @@ func (c *Client) giveBack(ctx context.Context, p *permit, cn *conn) {
 	if own := cn.announced.mails; own > 0 && (most == 0 || own < most) {
 		most = own
 	}
-	if !cn.dead && (most <= 0 || cn.used < most || !c.canDial()) {
+	if !cn.dead && (p.next != nil || most <= 0 || cn.used < most || !c.canDial()) {
 		p.release(cn)
 		return
 	}

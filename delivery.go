@@ -161,7 +161,7 @@ func (d *delivery) try(ctx context.Context, permit *permit, due, batch []*recipi
 		if ended {
 			return
 		}
-		if cn != nil {
+		if !permit.leave() && cn != nil { // else another message is on it
 			cn.abort()
 		}
 		permit.release(nil)
@@ -273,7 +273,7 @@ func (d *delivery) acquire(ctx context.Context, rcpts int) (*permit, error) {
 		defer cancel()
 		ctx = within
 	}
-	return d.c.pool.acquire(ctx, d.start, rcpts, d.c.waiting)
+	return d.c.pool.acquire(ctx, d.start, rcpts, d.c.canDial(), d.c.waiting)
 }
 
 // whyNot adds what the caller asks for to the limiter's error: that the
@@ -309,8 +309,17 @@ func (d *delivery) end() (open bool) {
 func (d *delivery) attempt(ctx context.Context, p *permit, cn *conn, batch []*recipient, a *Attempt) {
 	e, err := d.envelope(p, batch)
 	if err != nil {
+		p.leave()
 		p.release(cn)
 		d.stop(err)
+		return
+	}
+	if err := cn.behind(ctx, e); err != nil {
+		e.body.close()
+		if ctx.Err() == nil {
+			d.refused(ctx, batch, a, StageMail, err)
+		}
+		p.release(nil)
 		return
 	}
 	had, used := cn.delivered, cn.begun

@@ -43,6 +43,7 @@ type exchange struct {
 	e       *envelope
 	n       int // recipients to offer
 	grouped bool
+	behind  bool       // its commands followed the dot of another message
 	group   []byte     // the commands
 	sent    int        // octets of them that have gone out
 	rest    chan error // from the goroutine that still writes; nil: there is none
@@ -53,6 +54,7 @@ type exchange struct {
 	bol     bool    // at the beginning of a line
 	cr      bool    // behind a CR
 	failure error   // to write it
+	long    bool    // some has gone out before its end
 
 	until  time.Time // when the patience for what follows the dot ends
 	queued string    // the reply to the dot, read once for all but with LMTP
@@ -79,7 +81,7 @@ const dataCommand = "DATA\r\n"
 // addMail encodes MAIL: go-smtp does, but for what most messages need.
 func (x *exchange) addMail() error {
 	c, o := x.cn.smtp, x.e.options
-	if o != nil && *o != (smtp.MailOptions{Size: o.Size}) {
+	if !isPlain(o) {
 		return x.collect(func() error { return c.Mail(x.e.from, o) })
 	}
 	x.group = append(append(append(x.group, "MAIL FROM:<"...), x.e.from...), '>')
@@ -92,6 +94,9 @@ func (x *exchange) addMail() error {
 	x.group = append(x.group, "\r\n"...)
 	return nil
 }
+
+// isPlain says whether MAIL needs nothing of o but the size.
+func isPlain(o *smtp.MailOptions) bool { return o == nil || *o == smtp.MailOptions{Size: o.Size} }
 
 func (x *exchange) addRcpt(rcpt string) error {
 	var o *smtp.RcptOptions
@@ -123,7 +128,7 @@ func (x *exchange) data() error {
 	}
 	err := x.ask(354)
 	if x.grouped && !x.cn.dead && x.wait() == nil {
-		x.cn.groups.took()
+		x.cn.groups.took(x.place())
 	}
 	if err == nil {
 		x.chunk = bodyChunks.Get().(*[]byte)
@@ -211,7 +216,7 @@ func (x *exchange) lost(err error) error {
 	if err == nil || !x.grouped || x.cn.wire.cut.Load() || !isLost(err) {
 		return err
 	}
-	if isNetwork(err) && len(x.cn.wire.text) > 0 || !x.cn.groups.failed() {
+	if isNetwork(err) && len(x.cn.wire.text) > 0 || !x.cn.groups.failed(x.place()) {
 		return err // a reply had begun, or groups have worked
 	}
 	x.cn.abort()
@@ -244,7 +249,7 @@ func (x *exchange) leave(rcpts int) {
 		words, err = x.hear(250, until)
 	}
 	if refuses(words, err) && x.wait() == nil {
-		x.cn.groups.took()
+		x.cn.groups.took(x.place())
 	}
 }
 
@@ -282,6 +287,7 @@ func put[T string | []byte](x *exchange, b T) {
 		n := min(cap(x.out)-len(x.out), len(b))
 		x.out = append(x.out, b[:n]...)
 		if b = b[n:]; len(x.out) == cap(x.out) {
+			x.long = true
 			x.flush()
 		}
 	}

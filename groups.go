@@ -15,41 +15,53 @@ const ungroupedFor = time.Hour
 // ruleNoGroups is the rule for a server that offers PIPELINING and cannot.
 const ruleNoGroups = "no-pipelining"
 
-// A groups remembers whether a server that offers PIPELINING keeps to it. Its
-// methods are safe for concurrent use; of a nil one, it does not.
+// A groups remembers whether a server that offers PIPELINING keeps to it, for
+// each place of a group. Its methods are safe for concurrent use; of a nil one,
+// it does not.
 type groups struct {
-	mu     sync.Mutex
-	proven bool      // the last group was answered whole
-	until  time.Time // one command at a time until then
+	mu    sync.Mutex
+	known [2]struct {
+		proven bool      // the last group was answered whole
+		until  time.Time // no groups until then
+	}
 }
 
+// A groupPlace is what stands before a group.
+type groupPlace uint8
+
+const (
+	within groupPlace = iota // nothing: it is the first of its transaction
+	behind                   // the final dot of another message
+)
+
 // may says whether commands may go out in a group.
-func (g *groups) may() bool {
+func (g *groups) may(at groupPlace) bool {
 	if g == nil {
 		return false
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.until.IsZero() || !time.Now().Before(g.until)
+	until := g.known[at].until
+	return until.IsZero() || !time.Now().Before(until)
 }
 
 // took notes a group that was answered whole.
-func (g *groups) took() {
+func (g *groups) took(at groupPlace) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.proven = true
+	g.known[at].proven = true
 }
 
 // failed notes one that was not, and says whether that is to be put down to
 // its having been a group: if groups had worked before, once is chance.
-func (g *groups) failed() bool {
+func (g *groups) failed(at groupPlace) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.proven {
-		g.proven = false
+	if g.known[at].proven {
+		g.known[at].proven = false
 		return false
 	}
-	g.until = time.Now().Add(ungroupedFor)
+	g.known[at].until = time.Now().Add(ungroupedFor)
 	return true
 }
 

@@ -44,6 +44,13 @@ type permit struct {
 	evicted   io.Closer // has to be closed first: the new connection gets its slot
 	startedAt int64
 	probe     bool // others wait for what it meets
+
+	next   *permit       // whose message follows the dot of this one's
+	behind bool          // this one's did
+	turn   chan struct{} // tells it that it has the connection now; nil: it has, or has left
+	left   bool          // it has not waited for that
+	wrote  bool          // but its commands have gone out
+	gone   bool          // the connection has ended before
 }
 
 // A permitStage says what became of a permit so far.
@@ -156,7 +163,7 @@ func (g *permit) started() {
 	g.stage = permitStarted
 	g.startedAt = h.limiter.now()
 	h.state.learned.charge(g.startedAt)
-	if h.mailTrip >= h.bounds.grace {
+	if !g.behind && h.mailTrip >= h.bounds.grace {
 		h.charge(g, g.startedAt)
 	} else if h.waiting > 0 {
 		h.dispatch(g.startedAt)
@@ -208,7 +215,9 @@ func (g *permit) counted() {
 		return
 	}
 	now := h.limiter.now()
-	h.mailTrip = now - g.startedAt
+	if !g.behind {
+		h.mailTrip = now - g.startedAt
+	}
 	h.prove(g.link)
 	if g.stage == permitStarted {
 		h.charge(g, now)
@@ -254,8 +263,18 @@ func (g *permit) release(conn io.Closer) {
 		g.dialling = false
 	}
 	g.conn = nil
-	hangUp := conn != nil && (l.pool.closed || h.crowded() > 0 && !l.adopted)
+	if g.gone {
+		conn = nil
+	}
+	how := io.Closer.Close // no message is under way on it
+	cut := g.next != nil && g.next.wrote
+	if cut {
+		how = cutOff
+	}
+	hangUp := conn != nil && (cut || l.pool.closed || h.crowded() > 0 && !l.adopted)
 	switch {
+	case g.left || g.giveTurn(conn): // it is another one's
+		hangUp = false
 	case hangUp:
 		l.conn = conn
 		h.closing++
@@ -267,7 +286,7 @@ func (g *permit) release(conn io.Closer) {
 	h.dispatch(now)
 	h.mu.Unlock()
 	if hangUp {
-		_ = h.hangUp(l, io.Closer.Close) // no message is under way on it
+		_ = h.hangUp(l, how)
 	}
 }
 

@@ -22,6 +22,7 @@ type envelope struct {
 	same     func() error // says whether the body, now read, may be sent; nil: yes
 	client   *Client
 	permit   *permit
+	sent     *exchange // its commands have gone out already; nil: they have not
 }
 
 // An answer is what one recipient got: the last reply that concerns it, or the
@@ -62,43 +63,14 @@ func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 	defer done()
 	defer func() { cn.rested = time.Now() }()
 	o = outcome{replies: make([]answer, len(e.rcpts)), stage: StageHello}
-	err := cn.unasked()
-	if err == nil {
-		err = cn.reset()
+	t, n := cn.begin(e, &o)
+	if t == nil {
+		return o
 	}
-	if err == nil {
-		err = cn.greet("")
-	}
-	if err != nil {
-		cn.abort()
-		return o.all(cn.stale(err), StageHello)
-	}
-
-	n := cn.fits(e)
-	if n == 0 {
-		_ = cn.Close() // nothing is under way on it
-		cn.dead = true
-		return o.all(errDomains, StageHello)
-	}
-	for i := n; i < len(e.rcpts); i++ {
-		o.replies[i].unasked = true
-	}
-
-	o.stage = StageMail
-	if err := cn.unfit(e); err != nil {
-		return o.all(err, StageMail)
-	}
-	e.permit.lower(n)
-	t := cn.talk(e, n)
 	defer t.done()
-	if err := t.begin(); err != nil {
-		cn.abort()
-		return o.all(err, StageMail)
-	}
-	e.permit.started()
 	cn.used++
 	cn.dirty, cn.left = true, true
-	err = t.mail()
+	err := t.mail()
 	if cn.judge(err); !cn.dead {
 		e.permit.counted()
 	}
@@ -153,8 +125,63 @@ func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 		return o.all(err, StageBody)
 	}
 	o.stage = StageDot
+	cn.invite(e, t)
 	cn.settle(e, t, &o)
 	return o
+}
+
+// begin makes the connection ready for a transaction, and says for how many
+// recipients. Without a talk there is none, and o says why.
+func (cn *conn) begin(e *envelope, o *outcome) (talk, int) {
+	if x := e.sent; x != nil {
+		o.stage = StageMail
+		if err := x.show(x.group); err != nil {
+			x.done()
+			cn.abort()
+			o.all(err, StageMail)
+			return nil, 0
+		}
+		return x, x.n
+	}
+	err := cn.unasked()
+	if err == nil {
+		err = cn.reset()
+	}
+	if err == nil {
+		err = cn.greet("")
+	}
+	if err != nil {
+		cn.abort()
+		o.all(cn.stale(err), StageHello)
+		return nil, 0
+	}
+
+	n := cn.fits(e)
+	if n == 0 {
+		_ = cn.Close() // nothing is under way on it
+		cn.dead = true
+		o.all(errDomains, StageHello)
+		return nil, 0
+	}
+	for i := n; i < len(e.rcpts); i++ {
+		o.replies[i].unasked = true
+	}
+
+	o.stage = StageMail
+	if err := cn.unfit(e); err != nil {
+		o.all(err, StageMail)
+		return nil, 0
+	}
+	e.permit.lower(n)
+	t := cn.talk(e, n)
+	if err := t.begin(); err != nil {
+		t.done()
+		cn.abort()
+		o.all(err, StageMail)
+		return nil, 0
+	}
+	e.permit.started()
+	return t, n
 }
 
 // talk returns how the commands of a transaction for the first n recipients go
@@ -164,8 +191,9 @@ func (cn *conn) talk(e *envelope, n int) talk {
 		return &steps{cn: cn, e: e}
 	}
 	offered, _ := cn.smtp.Extension("PIPELINING")
-	x := &cn.exchange
-	*x = exchange{cn: cn, e: e, n: n, group: x.group[:0], grouped: offered && cn.groups.may()}
+	cn.latest = 1 - cn.latest
+	x := &cn.exchanges[cn.latest]
+	*x = exchange{cn: cn, e: e, n: n, group: x.group[:0], grouped: offered && cn.groups.may(within)}
 	return x
 }
 

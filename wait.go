@@ -16,7 +16,8 @@ type waiter struct {
 	rcpts    int
 	deadline int64         // of its context; never if it has none
 	place    int           // in the line of its pool, or among those who wait for the host; -1 when it has left
-	done     chan struct{} // capacity 1: permit or err has been set
+	behind   bool          // may go behind the final dot of another message
+	done     chan struct{} // permit or err has been set; then, if behind another, its turn has come
 	permit   *permit
 	err      error
 }
@@ -33,12 +34,13 @@ func (w *waiter) setPlace(i int) { w.place = i } //nolint:unused // line calls i
 // acquire waits until a message for rcpts recipients may start and has a
 // connection: all of it or nothing. Those who wait are served in the order of
 // since; waiting, if not nil, is called once when there is a wait, without any
-// lock held.
+// lock held. With behind, the permit can be for a connection that another one
+// still uses.
 //
 // The error is a *LimitError when it is certain that the wait would pass the
 // context's deadline, a *WaitError when the context has ended, ErrClosed
 // after close, and a *tooManyRecipientsError when no wait would help.
-func (p *pool) acquire(ctx context.Context, since time.Time, rcpts int, waiting func(Wait)) (*permit, error) {
+func (p *pool) acquire(ctx context.Context, since time.Time, rcpts int, behind bool, waiting func(Wait)) (*permit, error) {
 	if ctx.Err() != nil {
 		return nil, &WaitError{Host: p.host.key, Err: context.Cause(ctx)}
 	}
@@ -65,8 +67,9 @@ func (p *pool) acquire(ctx context.Context, since time.Time, rcpts int, waiting 
 	w := &waiter{
 		since:    h.limiter.at(since),
 		rcpts:    rcpts,
+		behind:   behind,
 		deadline: never,
-		done:     make(chan struct{}, 1),
+		done:     make(chan struct{}, 2),
 	}
 	if t, ok := ctx.Deadline(); ok {
 		w.deadline = h.limiter.at(t)
@@ -92,6 +95,7 @@ func (p *pool) acquire(ctx context.Context, since time.Time, rcpts int, waiting 
 	}
 	if ctx.Err() != nil {
 		w.permit.makeRoom()
+		w.permit.leave()
 		w.permit.release(w.permit.conn)
 		return nil, &WaitError{Host: h.key, For: wait.For, Err: context.Cause(ctx)}
 	}
