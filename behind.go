@@ -151,10 +151,7 @@ func (cn *conn) ahead(e *envelope) *exchange {
 	if !plain || a.domains > 0 || a.rcpts > 0 && len(e.rcpts) > a.rcpts || cn.unfit(e) != nil {
 		return nil
 	}
-	x, ok := cn.talk(e, len(e.rcpts)).(*exchange)
-	if !ok {
-		return nil
-	}
+	x := cn.talk(e, len(e.rcpts)).(*exchange) // as its predecessor's
 	x.behind = true
 	if err := x.begin(); err != nil || !x.grouped || len(x.group) > groupAtOnce {
 		x.done()

@@ -134,7 +134,7 @@ func (d *delivery) run(ctx context.Context) {
 			continue
 		}
 		if err := d.c.held(ctx); err != nil {
-			d.refused(ctx, due, &Attempt{Start: time.Now()}, StageAuth, err)
+			d.refused(ctx, due, &Attempt{Start: time.Now()}, StageAuth, err, 0)
 			continue
 		}
 		batch := due
@@ -170,7 +170,7 @@ func (d *delivery) try(ctx context.Context, permit *permit, due, batch []*recipi
 		var stage Stage
 		var err error
 		if cn, stage, err = d.c.dial(ctx, ""); err != nil {
-			d.refused(ctx, due, &Attempt{Start: start}, stage, err)
+			d.refused(ctx, due, &Attempt{Start: start}, stage, err, 0)
 			permit.release(nil) // the next one knows what this one met
 			ended = true
 			return
@@ -317,7 +317,7 @@ func (d *delivery) attempt(ctx context.Context, p *permit, cn *conn, batch []*re
 	if err := cn.behind(ctx, e); err != nil {
 		e.body.close()
 		if ctx.Err() == nil {
-			d.refused(ctx, batch, a, StageMail, err)
+			d.refused(ctx, batch, a, StageMail, err, 1)
 		}
 		p.release(nil)
 		return
@@ -366,13 +366,13 @@ func (d *delivery) envelope(p *permit, batch []*recipient) (*envelope, error) {
 }
 
 // refused settles an attempt that ended before a transaction could begin, for
-// all who were due alike.
-func (d *delivery) refused(ctx context.Context, due []*recipient, a *Attempt, at Stage, err error) {
+// all who were due alike. The connection had carried so many before.
+func (d *delivery) refused(ctx context.Context, due []*recipient, a *Attempt, at Stage, err error, carried int) {
 	if errors.Is(err, ErrNoReconnect) {
 		d.stop(err)
 		return
 	}
 	a.Stage = at
 	o := outcome{replies: make([]answer, len(due)), stage: at}
-	d.settle(ctx, due, a, o.all(err, at), 0, 0)
+	d.settle(ctx, due, a, o.all(err, at), carried, carried)
 }

@@ -30,7 +30,7 @@ func pipe(from, to net.Addr, buffer int, delay time.Duration) (client, server *C
 }
 
 // Read implements net.Conn. What the peer wrote before it closed is read
-// first, then io.EOF; after the peer's Reset, ECONNRESET.
+// first, then io.EOF; likewise, then ECONNRESET, after its Reset.
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.in.read(p)
 	if err != nil && err != io.EOF {
@@ -71,8 +71,9 @@ func (c *Conn) CloseWrite() error {
 	return nil
 }
 
-// Reset closes the connection as a TCP RST does: what the peer has not read
-// is dropped, and its calls fail with ECONNRESET.
+// Reset closes the connection as a TCP RST does: the peer can read what has
+// arrived before, as on Linux and the BSDs; otherwise its calls fail with
+// ECONNRESET.
 func (c *Conn) Reset() error {
 	if !c.in.leave(true) {
 		return c.opError("close", net.ErrClosed)

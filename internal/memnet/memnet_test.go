@@ -95,13 +95,18 @@ func TestCloseWriteLeavesTheOtherDirection(t *testing.T) {
 	wantErr(t, err, "write", syscall.EPIPE)
 }
 
-func TestResetDropsWhatWasNotRead(t *testing.T) {
+func TestReset(t *testing.T) {
 	a, b := memnet.Pipe()
-	write(t, a, "never read")
+	write(t, a, "last words")
 	if err := a.(*memnet.Conn).Reset(); err != nil {
 		t.Fatal(err)
 	}
-	_, err := b.Read(make([]byte, 4))
+	got := make([]byte, 20)
+	n, err := b.Read(got)
+	if string(got[:n]) != "last words" || err != nil {
+		t.Errorf("read %q, %v", got[:n], err)
+	}
+	_, err = b.Read(got)
 	wantErr(t, err, "read", syscall.ECONNRESET)
 	_, err = b.Write([]byte("x"))
 	wantErr(t, err, "write", syscall.ECONNRESET)

@@ -69,9 +69,6 @@ func (s *stream) read(p []byte) (int, error) {
 		switch {
 		case s.reader.closed:
 			return 0, net.ErrClosed
-		case s.reset.due():
-			s.drop()
-			return 0, syscall.ECONNRESET
 		case past(s.reader.deadline):
 			return 0, os.ErrDeadlineExceeded
 		case len(p) == 0:
@@ -81,7 +78,10 @@ func (s *stream) read(p []byte) (int, error) {
 			s.writer.wake.Broadcast()
 			return n, nil
 		}
-		if s.n == 0 && s.eof.due() {
+		switch {
+		case s.reset.due():
+			return 0, syscall.ECONNRESET
+		case s.n == 0 && s.eof.due():
 			return 0, io.EOF
 		}
 		wakeAt := s.reader.deadline

@@ -72,6 +72,7 @@ const (
 	DropRefused               // throws away what has come with a command that it refuses
 	RefuseAhead               // refuses each that has another behind it
 	HangUpOnNext              // answers the first, and closes the connection at the second
+	DropBehind                // throws away what has come behind a final dot
 )
 
 // Bodies says what is kept of accepted messages.

@@ -212,8 +212,16 @@ func (s *session) next() {
 	ahead := s.r.Buffered() > 0 && verb != "BDAT"
 	refused := s.refused
 	s.obey(verb, arg)
-	if ahead && !s.over {
+	switch {
+	case s.over:
+	case ahead:
 		s.mistreat(s.refused > refused)
+	case verb == "DATA" && s.srv.cfg.Ahead == DropBehind:
+		patience := s.patience
+		s.patience = time.Millisecond
+		_, _ = s.r.Peek(1)
+		_, _ = s.r.Discard(s.r.Buffered())
+		s.patience = patience
 	}
 }
 
