@@ -70,6 +70,34 @@ func TestWrapMany(t *testing.T) {
 	summary.Add(t, "The same with Wrap: %d sent, %d delivered, %d missing, %d doubled, %d times 421 met", messages, messages-missing, missing, doubled, refused)
 }
 
+// TestQueued: messages that queue for one connection follow each the dot of the
+// one before it, and all arrive once. OpenSMTPD does not offer PIPELINING.
+func TestQueued(t *testing.T) {
+	t.Parallel()
+	for listener, test := range map[string]struct {
+		server  func(*testing.T) *realservers.Server
+		offered bool
+	}{"postfix": {postfix, true}, "exim": {exim, true}, "opensmtpd": {openSMTPD, false}} {
+		t.Run(listener, func(t *testing.T) {
+			t.Parallel()
+			s, seen, tap := test.server(t), new(attempts), new(wiretap)
+			c := client(t, s.Addr(listener), func(cfg *smtpretry.Config) {
+				cfg.MaxConns, cfg.Trace = 1, seen.trace()
+				cfg.Dialer.NetDial = tap.over(cfg.Dialer.NetDial)
+			})
+			const messages = 300
+			to := names("queued-"+listener+"-", messages)
+			sendEach(t, c, to, 20)
+			missing, doubled := tookOnce(t, s, took(listener), to)
+			if test.offered != (tap.behind > messages/2) {
+				t.Errorf("%d messages followed a dot:%s", tap.behind, seen.verdicts())
+			}
+			summary.Add(t, "%s, one connection: %d sent, %d of them behind the dot of another, %d missing, %d doubled",
+				listener, messages, tap.behind, missing, doubled)
+		})
+	}
+}
+
 // TestDropIn: code that was written for go-smtp's SendMail, and a Dial of its
 // own.
 func TestDropIn(t *testing.T) {

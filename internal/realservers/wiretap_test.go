@@ -11,8 +11,9 @@ import (
 
 // A wiretap keeps what is written to sockets.
 type wiretap struct {
-	mu  sync.Mutex
-	buf []byte
+	mu     sync.Mutex
+	buf    []byte
+	behind int // groups of commands that went out before the reply to a dot had come
 }
 
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -24,7 +25,7 @@ func (w *wiretap) over(dial dialFunc) dialFunc {
 		if err != nil {
 			return nil, err
 		}
-		return &tapped{conn, w}, nil
+		return &tapped{Conn: conn, w: w}, nil
 	}
 }
 
@@ -38,12 +39,25 @@ func (w *wiretap) bytes() []byte {
 
 type tapped struct {
 	net.Conn
-	w *wiretap
+	w      *wiretap
+	dotted bool // a dot is the last that was written, and nothing has come since
+}
+
+func (c *tapped) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	c.dotted = c.dotted && n == 0
+	return n, err
 }
 
 func (c *tapped) Write(p []byte) (int, error) {
 	c.w.mu.Lock()
 	c.w.buf = append(c.w.buf, p...)
+	if c.dotted && bytes.HasPrefix(p, []byte("MAIL FROM")) {
+		c.w.behind++
+	}
+	c.dotted = bytes.HasSuffix(p, []byte("\r\n.\r\n"))
 	c.w.mu.Unlock()
 	return c.Conn.Write(p)
 }
