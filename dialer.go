@@ -39,8 +39,9 @@ type Dialer struct {
 
 	// NoPipelining sends one command at a time also to servers that offer
 	// PIPELINING (RFC 2920). Otherwise MAIL, all RCPTs and DATA go out at once
-	// there, until a server is found to lose some; such a one gets them one at
-	// a time for an hour, and the message goes again at once.
+	// there, and behind the final dot of the message before if they wait for
+	// its connection, until a server is found to lose some; such a one gets
+	// them one at a time for an hour, and the message goes again at once.
 	NoPipelining bool
 
 	// NetDial opens the socket; nil: a net.Dialer with a timeout of 30 s.
