@@ -193,9 +193,6 @@ func (c faultCell) free(at smtpretry.Stage) bool {
 	case puts421:
 		return c.second() || waited && at <= smtpretry.StageMail
 	case hangsUp:
-		if c.fault.name == "reset" && c.grouped() && at >= smtpretry.StageMail && at <= smtpretry.StageData {
-			at = smtpretry.StageMail // the replies before it are lost with it
-		}
 		return waited && at <= smtpretry.StageMail || c.firstGroup(at)
 	case stalls:
 		return c.firstGroup(at)

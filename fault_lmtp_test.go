@@ -51,9 +51,6 @@ func meetFaultLMTP(t *testing.T, f fault, nth int) {
 			if f.name == "421-open" {
 				first = len(to) // all are answered
 			}
-			if f.name == "reset" {
-				first = 0 // what had been said is lost with it
-			}
 			for i := first; i < len(to); i++ {
 				want[i] = inDoubt
 			}
