@@ -165,6 +165,7 @@ type hostState struct {
 	proven             int        // of these, on which MAIL was answered
 	pause              coolDown   // of everything
 	probe              bool       // a message is on its way to see whether the pause is really over
+	unanswered         int64      // messages whose MAIL has gone out and has no reply yet
 	dialPause          coolDown   // of new connections, while others work
 	learned            learned
 }
@@ -201,6 +202,7 @@ func (s *hostState) ready(b *bounds, n int, now int64) (at int64, by string) {
 		t, event = s.rcptQuotas[i].ready(q, s.rcpts.held, int64(n))
 		need(t, event, bindRcptQuota)
 	}
+	need(now, s.learned.rate.bucket.held+s.unanswered >= s.learned.rate.atOnce(), bindConns)
 	if by == "" && awaited != "" {
 		return onEvent, awaited
 	}

@@ -71,7 +71,7 @@ func (c closer) Close() error { return c.end(io.Closer.Close) }
 
 func (g *permit) Conn() io.Closer        { return g.conn }
 func (g *permit) Started()               { g.started() }
-func (g *permit) Counted()               { g.counted() }
+func (g *permit) Counted()               { g.counted(true) }
 func (g *permit) Release(conn io.Closer) { g.release(conn) }
 
 // MaxRecipients returns what a tooManyRecipientsError allows, or 0.

@@ -44,11 +44,11 @@ func TestLessons(t *testing.T) {
 		dials  time.Duration    // the pause of new connections
 	}{
 		{"accepted", smtpretry.Lesson{Accepted: true}, false, smtpretry.Limit{}, [2]time.Duration{}, 0},
-		{"rate", smtpretry.Lesson{Verdict: rate}, true, smtpretry.Limit{}, [2]time.Duration{time.Second / 4, 2 * time.Second}, 0},
+		{"rate", smtpretry.Lesson{Verdict: rate}, true, smtpretry.Limit{}, [2]time.Duration{2 * time.Second, 8 * time.Second}, 0},
 		{"rate, of the account", smtpretry.Lesson{Verdict: with(rate, func(v *smtpretry.Verdict) { v.Scope = smtpretry.ScopeAccount })},
-			true, smtpretry.Limit{}, [2]time.Duration{time.Second / 4, 2 * time.Second}, 0},
+			true, smtpretry.Limit{}, [2]time.Duration{2 * time.Second, 8 * time.Second}, 0},
 		{"rate, with a hint", smtpretry.Lesson{Verdict: with(rate, func(v *smtpretry.Verdict) { v.RetryAfter = 9 * time.Minute })},
-			false, smtpretry.Limit{}, [2]time.Duration{9 * time.Minute, 9 * time.Minute}, 0},
+			true, smtpretry.Limit{}, [2]time.Duration{9 * time.Minute, 9 * time.Minute}, 0},
 		{"a quota: a longer pause, and a ramp after it", smtpretry.Lesson{Verdict: with(rate, func(v *smtpretry.Verdict) { v.RetryAfter = 20 * time.Minute })},
 			true, smtpretry.Limit{}, [2]time.Duration{21 * time.Minute, 21 * time.Minute}, 0},
 		{"one recipient's rate", smtpretry.Lesson{Verdict: with(rate, func(v *smtpretry.Verdict) { v.Scope = smtpretry.ScopeRecipient })},

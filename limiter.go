@@ -43,7 +43,7 @@ type Limiter struct {
 	fault error // of def
 
 	once   sync.Once
-	base   time.Time // what the times of all states count from
+	base   time.Time // what the times of all states count from, a full hour
 	seed   maphash.Seed
 	shards [shardCount]shard
 
@@ -78,7 +78,8 @@ func NewLimiter(def Limit) *Limiter {
 // init makes the zero Limiter ready.
 func (l *Limiter) init() {
 	l.once.Do(func() {
-		l.base = time.Now()
+		now := time.Now()
+		l.base = now.Add(-now.Sub(now.Truncate(time.Hour)))
 		l.seed = maphash.MakeSeed()
 	})
 }

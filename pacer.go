@@ -20,10 +20,14 @@ import (
 //     It is just that for a bucket, if the pace was never so slow that the
 //     bucket ran over.
 //
-// A pacer climbs until it is refused, goes on between the two bounds, searches
-// upwards from there if they are far apart, and settles if they are close. Once
-// settled it rests, and tries from time to time whether more is taken. What is
-// refused right after a pause is counted in a window longer than the pause.
+// A pacer climbs until it is refused, falls, and goes on. The second refusal
+// tells the limit: a bucket gave what it had saved and what came in, twice, and
+// two such sums have one solution; what is refused right after a pause is
+// counted in a window longer than the pause, which the first run has filled. There
+// it settles, a little below, and rests. A limit that has risen cannot be seen
+// without a refusal, so this is tried once, soon after a full hour, and more rarely if
+// in vain: what would by then have been refused under the old limit, and was not,
+// tells that it has risen.
 
 // A pacer is the rate learned for one host, plain data. The zero pacer does
 // not limit. It is not safe for concurrent use.
@@ -37,6 +41,9 @@ type pacer struct {
 	settledAt int64
 	goal      float64 // up to here it climbs fast, back to where it was; 0: it is there
 	hold      int64   // it does not climb before
+	saves     float64 // what its bucket saves, as far as is known; 0: unknown
+	way       way     // of searching
+	rose      float64 // with wayUp: where the steep climb began
 	vain      int     // times in a row that it climbed from settled for nothing
 	high      float64 // the lowest rate refused lately; 0: none
 	highAt    int64   // when
@@ -54,9 +61,20 @@ type pacer struct {
 	last   int64    // when the latest was
 }
 
+// A way is how a pacer searches.
+type way uint8
+
+const (
+	wayOn   way = iota // on from where it is, slowly
+	wayBack            // back up from far below what was refused
+	wayUp              // steeply: more is taken than was believed
+	wayFew             // likewise, but from below: no more than a few are taken at once
+)
+
 // A spell is what was taken from the end of one pause to the next refusal.
 type spell struct {
 	end   int64   // the refusal
+	pause int64   // before it, how long nothing was sent
 	took  int64   // how long it was
 	taken float64 // messages
 	next  float64 // the rate to go on with, as far as the run tells
@@ -76,11 +94,14 @@ const (
 
 	// A rate grows with each message that it let through, by so much per
 	// second. It is the share of itself by which it grows in each second.
-	climbFirst  = math.Ln2 // doubled each second, up to
-	climbFastTo = 60.0     // messages per second: above it one step too many is dear
-	climbOn     = 0.2      // a fifth each second
-	climbSearch = 0.02     // a fiftieth each second, and with each message
-	climbWindow = 0.1      // a tenth in each window, so that one too full is nearly over when it is noticed
+	climbFirst  = math.Ln2         // doubled each second, up to
+	climbFastTo = 60.0             // messages per second: above it one step too many is dear
+	climbOn     = 0.2              // a fifth each second
+	climbUp     = 0.05             // where more is taken than was believed, and it is known what the bucket saves
+	climbSearch = 0.02             // a fiftieth each second, and with each message
+	climbWindow = 0.1              // a tenth in each window, so that one too full is nearly over when it is noticed
+	climbProbe  = climbWindow / 60 // the same, each second, with no window known
+	climbFull   = 0.5              // in each window, where more is taken than was believed
 
 	// After the first refusal: with a small bucket the limit is between this
 	// and the pace; with a large one the next refusal is near, and tells it.
@@ -94,22 +115,25 @@ const (
 	closeBy  = 0.9  // bounds that differ by a tenth are close
 	below    = 0.95 // of a rate that was refused after a slow climb
 	justLess = 0.98 // of a rate that is known exactly: clocks, and rounding
+	sure     = 1.25 // times what would have been refused: more is taken
+
+	// The pause after a first refusal lets the bucket save some, so that how
+	// many come until the second tells its rate.
+	tellFor = 64.0 // messages at the pace that was refused
+	tellMax = int64(8 * time.Second)
 
 	pauseFor    = 8.0                     // messages: a bucket that saves fewer runs over in the first pause
 	pauseMin    = int64(time.Second / 4)  // what is on its way comes in
 	pauseMax    = int64(time.Second)      // windows of a second are over
 	longestRest = int64(time.Minute)      // without a refusal in a row or a hint
 	hintMin     = int64(5 * time.Second)  // shorter hints tell the next token of a bucket, not a window
-	fewest      = 8                       // messages from which a rate can be told
+	enough      = 5                       // messages from which two refusals tell a rate
+	fewest      = 8                       // messages from which one does
 	manyFor     = 16                      // messages from which the count of a window is believed
 	soon        = int64(10 * time.Minute) // refused so soon, the estimate was wrong, later the limit has changed
-	holdMin     = int64(30 * time.Minute) // rest before it is tried whether a limit has risen; it doubles each time in vain
-	holdMax     = int64(4 * time.Hour)    // up to here
+	restMin     = int64(15 * time.Minute) // at least, before it is tried whether a limit has risen
+	restMax     = 4                       // hours between such tries, when they are in vain
 )
-
-// rungs are the windows in which limits are usually counted. With each
-// refusal in a row the pause goes up by one.
-var rungs = [...]int64{int64(10 * time.Second), int64(time.Minute), int64(15 * time.Minute), int64(time.Hour), int64(4 * time.Hour)}
 
 // newPacer returns the pacer for a host of which nothing is known.
 func newPacer() pacer {
@@ -138,9 +162,22 @@ func (p *pacer) setRate(rate float64, now int64) {
 // allows: the bucket has not been full for long.
 func (p *pacer) binds(now int64) bool { return now-p.bucket.full <= p.pace.every/2 }
 
+// atOnce is how many messages may be under way until MAIL is answered. As long
+// as nothing was refused the climb may be far beyond the limit when a bucket
+// is empty, and what is under way then is refused as well.
+func (p *pacer) atOnce() int64 {
+	if p.high > 0 || p.rate == 0 {
+		return never
+	}
+	return 1 + int64(math.Sqrt(p.taken)/8)
+}
+
 // accept notes a message that was taken. With bound it had waited for the
 // rate, which may be raised then.
 func (p *pacer) accept(bound bool, now int64) {
+	if p.taken == 0 && p.mark == 0 && p.resumed == 0 {
+		p.resumed = max(now, 1)
+	}
 	p.taken++
 	p.notice(now)
 	p.last = now
@@ -159,6 +196,9 @@ func (p *pacer) accept(bound bool, now int64) {
 	if now < p.hold {
 		return
 	}
+	if p.settled > 0 && p.risen() {
+		p.settled, p.way, p.rose = 0, wayUp, p.rate
+	}
 	rate := p.rate + p.step()
 	if most := closeBy * p.high; p.settled == 0 && most > 0 && rate > most && now-p.highAt < soon {
 		rate = max(p.rate, most) // the rest is not worth another refusal
@@ -167,15 +207,28 @@ func (p *pacer) accept(bound bool, now int64) {
 	p.setRate(rate, now)
 }
 
+// risen says whether a host that took what it did when it settled would have
+// refused by now.
+func (p *pacer) risen() bool {
+	if p.window > 0 {
+		return p.rate > sure*p.settled // and a tenth less in the window before
+	}
+	return p.saves > 0 && ramp{climbProbe, mostRate, 0}.beyond(sure*p.settled, p.rate) > sure*p.saves+fewest
+}
+
 // step returns by how much the rate grows with a message.
 func (p *pacer) step() float64 {
 	second := float64(time.Second)
 	switch {
+	case p.way == wayUp && p.window > 0:
+		return climbFull * second / float64(p.window)
+	case p.way == wayUp || p.way == wayFew:
+		return min(climbUp, climbUp*p.rate)
 	case p.high == 0 && p.rate < climbFastTo:
 		return climbFirst
 	case p.high == 0:
 		return climbOn
-	case p.fallen() && p.rate < firstFall*p.high:
+	case p.way == wayBack && p.rate < firstFall*p.high:
 		return min(climbOn, climbOn*p.rate)
 	case p.settled > 0:
 		return climbWindow * second / float64(max(p.window, int64(time.Minute)))
@@ -200,7 +253,16 @@ func (p *pacer) interrupt(until, now int64) {
 
 // settle ends the search.
 func (p *pacer) settle(rate float64, now int64) {
-	p.settled, p.settledAt, p.hold = rate, now, later(now, holdMin)
+	p.settled, p.settledAt, p.vain = rate, now, 0
+	p.hold = p.nextTry(now)
+}
+
+// nextTry returns when it is tried next whether more is taken: soon after a full
+// hour, since that is when limits are changed, a minute or three later for each
+// sender differently; after tries in vain, hours later.
+func (p *pacer) nextTry(now int64) int64 {
+	hours := later(now, restMin)/int64(time.Hour) + int64(min(1<<p.vain, restMax))
+	return min(times(hours, int64(time.Hour)), never-int64(time.Hour)) + int64(time.Minute) + now%int64(2*time.Minute)
 }
 
 // notice sees that there was little to send for a while: that is no part of
@@ -240,163 +302,3 @@ func (p *pacer) latest() (n float64, from int64) {
 
 // perSecond returns n messages in d nanoseconds as a rate.
 func perSecond(n float64, d int64) float64 { return n * float64(time.Second) / float64(max(d, 1)) }
-
-// refuse lowers the rate after a message that began at began was refused as
-// one too many, the row-th in a row. It returns how long to send nothing; hint
-// is what the reply asks for, 0 if nothing.
-func (p *pacer) refuse(began, hint int64, row int, now int64) (wait int64) {
-	hint = min(max(hint, 0), never)
-	if began <= p.mark && p.mark > 0 {
-		return hint // it was under way; the refusal before has answered for it
-	}
-	p.notice(now)
-	fast := p.measured(now)
-	came := min(perSecond(p.taken, now-p.mark), fast)
-	probing := p.settled > 0 && p.rate > p.settled
-	lasted := p.settled > 0 && now-p.settledAt > soon
-	if row <= 1 {
-		next := fast // and if that was thought to be taken, lower
-		if p.settled > 0 && !probing {
-			next = shortFall * fast
-			if lasted {
-				next = longFall * fast
-			}
-		}
-		p.row = spell{end: now, took: now - p.resumed, taken: p.taken, next: next}
-	}
-	// Which way it goes on, and how long to wait before.
-	rate := p.rate
-	settle := func(r float64) { rate = r; p.settle(r, now); p.vain = 0 }
-	search := func(r float64) { rate, p.settled, p.hold = r, 0, now }
-
-	second := float64(time.Second)
-	wait = max(min(max(int64(pauseFor*second/fast), pauseMin), pauseMax), int64(2*second/fast))
-	switch {
-	case row > 1 || hint >= hintMin && !probing:
-		wait = p.climbRungs(hint, now)
-		search(min(p.rate, p.row.next))
-		if p.row.took < p.window+p.window/5 {
-			// What came before the refusal is what fills a window.
-			rate = justLess * min(p.row.next, perSecond(p.row.taken+1, p.window))
-			if p.row.taken >= manyFor && p.window > rungs[0] {
-				settle(rate)
-			}
-		}
-		p.hold = later(p.hold, wait)
-
-	case !p.even && p.taken < fewest:
-		// Too many at once, which says nothing of the rate, unless it was one.
-		if p.taken < 2 {
-			rate = firstRate / 2
-		}
-
-	case probing:
-		// It waits for the part of the window that was filled too early.
-		wait = max(wait, int64(float64(p.window)*(1-p.settled/fast)))
-		if closeBy*fast > p.settled {
-			settle(closeBy * fast)
-			break
-		}
-		rate = p.settled
-		p.vain = min(p.vain+1, 8)
-		p.hold = later(now, min(holdMin<<p.vain, holdMax))
-
-	case p.window > 0:
-		// It is fixed or rolling, or a bucket so slow that it looked like one.
-		wait = max(wait, min(p.window, longestRest))
-		switch {
-		case lasted && came > closeBy*fast:
-			search(p.row.next)
-		case came > closeBy*fast:
-			settle(justLess * came)
-		case p.settled == 0 && p.row.took > 3*p.window:
-			settle(below * fast)
-		default:
-			search(came)
-		}
-
-	case p.high == 0 || p.rested && p.settled == 0:
-		search(firstFall * fast)
-		if fast < climbFastTo {
-			rate = deepFall * fast
-		}
-
-	default:
-		// A bucket, as far as is known: came is exact if it did not run over.
-		exact := !p.rested && p.restart >= came && came < below*fast
-		switch {
-		case exact && p.taken >= fewest:
-			settle(justLess * came)
-		case exact:
-			search(came)
-		case p.fallen():
-			settle(max(justLess*came, below*drained(p.high, fast)))
-		case p.settled == 0:
-			settle(max(justLess*came, justLess*(came+fast)/2))
-		default:
-			search(p.row.next)
-		}
-	}
-	// What is refused at once may still answer for what went before the pause.
-	if short := p.taken < fewest && p.row.took < pauseMax; row <= 1 && (!short || p.even && p.high == 0) {
-		if !probing && p.high > 0 && now-p.highAt < soon {
-			fast = min(fast, p.high)
-		}
-		p.high, p.highAt = fast, now
-	}
-	if rate <= 0 && p.rate > 0 {
-		rate = firstFall * p.rate // nothing was taken since, and nothing is no rate
-	}
-	wait = max(wait, hint)
-	p.even = true
-	p.mark, p.resumed, p.restart = max(now, 1), later(now, wait), rate
-	p.taken, p.rested, p.goal = 0, false, 0
-	p.recent = [2]burst{}
-	p.setRate(rate, now)
-	p.bucket.full = later(p.resumed, (p.pace.burst-1)*p.pace.every) // what was saved is void
-	return wait
-}
-
-// fallen says whether it searches the rate of which only the first refusal has
-// told, after a climb that doubled each second.
-func (p *pacer) fallen() bool { return p.settled == 0 && p.high > 0 && p.restart == deepFall*p.high }
-
-// drained returns the rate of a bucket that was drained twice, by the climb of
-// the beginning up to the rate first, and by that of the search up to second.
-// Both have taken what the bucket saves beyond what came in meanwhile.
-func drained(first, second float64) float64 {
-	search := climbSearch
-	if second < firstFall*first {
-		search = climbOn
-	}
-	beyond := func(rate, r float64) float64 { return rate - r - r*math.Log(rate/r) } // times the slope
-	low, high := 0.0, second
-	for range 40 {
-		r := (low + high) / 2
-		if beyond(second, r)*climbFirst > beyond(first, r)*search*min(second, 1) {
-			low = r
-		} else {
-			high = r
-		}
-	}
-	return low
-}
-
-// climbRungs goes up to the first window that is longer than all since the
-// first refusal in a row, and returns how long to wait for its end.
-func (p *pacer) climbRungs(hint, now int64) (wait int64) {
-	since := now - p.row.end
-	to := p.window
-	for _, r := range rungs {
-		to = max(p.window, r)
-		// The time of the reply itself is no reason to go one further.
-		if to > since+since/10+hint-hint/50 {
-			break
-		}
-	}
-	p.window = to
-	if hint > 0 {
-		return hint
-	}
-	return max(p.row.end+to-now, int64(time.Second))
-}

@@ -277,23 +277,24 @@ func hourly(rolling, hints bool) func(*scene, *rand.Rand) {
 	}
 }
 
-var usualWindows = []int64{aSecond, 10 * aSecond, aMinute}
+var usualWindows = []int64{aSecond, aMinute}
 
 // Half of a doubled limit is all there is until the pacer has found it.
 var pacerFamilies = []limitFamily{
-	{"bucket", someBucket, [2]float64{0.75, 0.93}, [2]int{5, 11}, 8},
-	{"fixed windows", windowsOf(false, someRate, usualWindows...), [2]float64{0.75, 0.92}, [2]int{6, 7}, 8},
-	{"rolling windows", windowsOf(true, someRate, usualWindows...), [2]float64{0.75, 0.93}, [2]int{5, 6}, 8},
-	{"bucket, halved", changing(0.5, someBucket), [2]float64{0.75, 0.93}, [2]int{5, 11}, 8},
-	{"fixed, halved", changing(0.5, windowsOf(false, someRate, usualWindows...)), [2]float64{0.75, 0.90}, [2]int{5, 7}, 8},
-	{"rolling, halved", changing(0.5, windowsOf(true, someRate, usualWindows...)), [2]float64{0.75, 0.90}, [2]int{5, 6}, 8},
-	{"bucket, doubled", changing(2, someBucket), [2]float64{0.70, 0.75}, [2]int{5, 11}, 8},
-	{"fixed, doubled", changing(2, windowsOf(false, someRate, usualWindows...)), [2]float64{0.65, 0.73}, [2]int{5, 7}, 8},
-	{"rolling, doubled", changing(2, windowsOf(true, someRate, usualWindows...)), [2]float64{0.65, 0.73}, [2]int{5, 6}, 8},
-	{"fixed hour", hourly(false, false), [2]float64{0.75, 0.93}, [2]int{9, 10}, 20},
-	{"rolling hour", hourly(true, false), [2]float64{0.75, 0.93}, [2]int{8, 9}, 15},
-	{"fixed hour, hints", hourly(false, true), [2]float64{0.75, 0.93}, [2]int{5, 5}, 10},
-	{"rolling hour, hints", hourly(true, true), [2]float64{0.75, 0.93}, [2]int{4, 5}, 10},
+	{"bucket", someBucket, [2]float64{0.80, 0.93}, [2]int{2, 5}, 4},
+	{"fixed windows", windowsOf(false, someRate, usualWindows...), [2]float64{0.70, 0.92}, [2]int{2, 4}, 4},
+	{"rolling windows", windowsOf(true, someRate, usualWindows...), [2]float64{0.80, 0.93}, [2]int{2, 4}, 4},
+	{"bucket, halved", changing(0.5, someBucket), [2]float64{0.75, 0.93}, [2]int{2, 4}, 4},
+	{"fixed, halved", changing(0.5, windowsOf(false, someRate, usualWindows...)), [2]float64{0.70, 0.90}, [2]int{2, 4}, 5},
+	{"rolling, halved", changing(0.5, windowsOf(true, someRate, usualWindows...)), [2]float64{0.70, 0.89}, [2]int{2, 4}, 4},
+	{"bucket, doubled", changing(2, someBucket), [2]float64{0.85, 0.90}, [2]int{2, 4}, 4},
+	{"fixed, doubled", changing(2, windowsOf(false, someRate, usualWindows...)), [2]float64{0.75, 0.88}, [2]int{2, 7}, 5},
+	{"rolling, doubled", changing(2, windowsOf(true, someRate, usualWindows...)), [2]float64{0.70, 0.90}, [2]int{2, 4}, 4},
+	{"windows of ten seconds", windowsOf(true, someRate, 10*aSecond), [2]float64{0.15, 0.16}, [2]int{3, 4}, 8},
+	{"fixed hour", hourly(false, false), [2]float64{0.75, 0.93}, [2]int{8, 12}, 20},
+	{"rolling hour", hourly(true, false), [2]float64{0.75, 0.93}, [2]int{7, 8}, 15},
+	{"fixed hour, hints", hourly(false, true), [2]float64{0.75, 0.93}, [2]int{4, 8}, 10},
+	{"rolling hour, hints", hourly(true, true), [2]float64{0.70, 0.93}, [2]int{3, 5}, 10},
 }
 
 func sceneOf(f limitFamily, seed uint64) *scene {
@@ -409,15 +410,13 @@ func TestPacerColdStart(t *testing.T) {
 	t.Logf("at most %v and %d refusals", time.Duration(slowest), most)
 }
 
-// TestPacerFollows: a limit that doubles is found within 40 minutes, when the
-// pacer has rested for half an hour or twice that. One that is halved is found
-// at once. In the 59 minutes that count, 40 at half the limit are worth a
-// share of 0.65.
+// TestPacerFollows: a limit that doubles on the hour is found within five
+// minutes, one that is halved at once.
 func TestPacerFollows(t *testing.T) {
 	for _, tt := range []struct {
 		factor, share float64
 		events        int
-	}{{2, 0.65, 2}, {0.5, 0.95, 3}} {
+	}{{2, 0.90, 2}, {0.5, 0.93, 2}} {
 		s := &scene{limit: hiddenLimit{rate: 20, burst: 20, tokens: 20}, flight: 0.02, lasts: 2 * anHour, factors: []float64{tt.factor}}
 		s.latency = func() int64 { return 20 * int64(time.Millisecond) }
 		o := s.play()

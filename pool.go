@@ -37,13 +37,14 @@ type link struct {
 type permit struct {
 	conn io.Closer // the idle connection to use; nil: open one
 
-	link      *link
-	rcpts     int
-	stage     permitStage
-	dialling  bool      // holds a token for a new connection
-	evicted   io.Closer // has to be closed first: the new connection gets its slot
-	startedAt int64
-	probe     bool // others wait for what it meets
+	link       *link
+	rcpts      int
+	stage      permitStage
+	dialling   bool      // holds a token for a new connection
+	evicted    io.Closer // has to be closed first: the new connection gets its slot
+	startedAt  int64
+	unanswered bool // MAIL has gone out and has no reply yet
+	probe      bool // others wait for what it meets
 
 	next   *permit       // whose message follows the dot of this one's
 	behind bool          // this one's did
@@ -160,7 +161,8 @@ func (g *permit) started() {
 	if g.stage != permitHeld {
 		return
 	}
-	g.stage = permitStarted
+	g.stage, g.unanswered = permitStarted, true
+	h.state.unanswered++
 	g.startedAt = h.limiter.now()
 	h.state.learned.charge(g.startedAt)
 	if !g.behind && h.mailTrip >= h.bounds.grace {
@@ -206,8 +208,9 @@ func (p *pool) works() bool {
 	return p.host.state.proven > 0
 }
 
-// counted is called when the reply to MAIL has been read.
-func (g *permit) counted() {
+// counted is called when the reply to MAIL has been read. After a refusal the
+// others have to wait for what it teaches.
+func (g *permit) counted(taken bool) {
 	h := g.link.pool.host
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -220,9 +223,23 @@ func (g *permit) counted() {
 	}
 	h.prove(g.link)
 	if g.stage == permitStarted {
-		h.charge(g, now)
-	} else if h.waiting > 0 {
-		h.dispatch(now) // one more connection may be opened
+		g.stage = permitCharged
+		h.state.charge(&h.bounds, g.rcpts, now)
+	}
+	if !taken {
+		return
+	}
+	g.answer()
+	if h.waiting > 0 {
+		h.dispatch(now)
+	}
+}
+
+// answer notes that MAIL has its reply, or gets none any more.
+func (g *permit) answer() {
+	if g.unanswered {
+		g.unanswered = false
+		g.link.pool.host.state.unanswered--
 	}
 }
 
@@ -255,6 +272,7 @@ func (g *permit) release(conn io.Closer) {
 		h.state.charge(&h.bounds, g.rcpts, now)
 	}
 	g.stage = permitEnded
+	g.answer()
 	if g.probe {
 		h.state.probe = false
 	}

@@ -307,7 +307,7 @@ func (h *host) load(e *savedHost, now int64) {
 		p := &d.rate
 		p.even = k.Refused > 0
 		p.settled, p.settledAt, p.high, p.highAt = k.Settled, at(k.SettledAt, 0), k.Refused, at(k.RefusedAt, 0)
-		p.hold, p.vain, p.window = at(k.Hold, time.Duration(holdMax)), min(max(k.Vain, 0), 8), int64(min(k.Window, longestSaved))
+		p.hold, p.vain, p.window = at(k.Hold, (restMax+1)*time.Hour), min(max(k.Vain, 0), 8), int64(min(k.Window, longestSaved))
 		if k.Rate > 0 {
 			p.setRate(k.Rate, now)
 		}

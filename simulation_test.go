@@ -40,7 +40,8 @@ type hidden struct {
 	rcpts    int           // recipients of each message; 0: 1
 	conns    int           // connections that it takes; 0: 20
 	each     time.Duration // what it takes to accept a message
-	begins   time.Duration // after the beginning of a window of fixed windows
+	begins   time.Duration // after a full hour
+	lasts    time.Duration // at least
 }
 
 // A phase is a policy, and how many messages per second it lets through.
@@ -70,18 +71,18 @@ func bucketOf(rate float64, burst int) testserver.Rate {
 func one(l testserver.Limits, rate float64) []phase { return []phase{{limits: l, rate: rate}} }
 
 var families = []family{
-	{"bucket", 0.92, 5, func(rng *rand.Rand) hidden {
+	{"bucket", 0.9, 2, func(rng *rand.Rand) hidden {
 		r := logUniform(rng, 0.5, 30)
 		burst := int(1 + r*logUniform(rng, 0.2, 20))
 		return hidden{phases: one(testserver.Limits{Rate: bucketOf(r, burst)}, r),
 			tellable: true, known: smtpretry.Limit{Rate: smtpretry.Rate(r), Burst: burst}}
 	}},
-	{"fixed window", 0.9, 4, func(rng *rand.Rand) hidden {
+	{"fixed window", 0.93, 2, func(rng *rand.Rand) hidden {
 		q := testserver.Quota{N: int(logUniform(rng, 20, 600)), Per: time.Minute, Fixed: true}
 		return hidden{begins: time.Duration(rng.Int64N(int64(q.Per))), phases: one(testserver.Limits{Quota: q}, float64(q.N)/60),
 			tellable: true, known: smtpretry.Limit{Quotas: []smtpretry.Quota{{N: q.N, Per: q.Per}}}}
 	}},
-	{"rolling window", 0.9, 4, func(rng *rand.Rand) hidden {
+	{"rolling window", 0.93, 2, func(rng *rand.Rand) hidden {
 		q := testserver.Quota{N: int(logUniform(rng, 20, 600)), Per: time.Minute}
 		return hidden{phases: one(testserver.Limits{Quota: q}, float64(q.N)/60),
 			tellable: true, known: smtpretry.Limit{Quotas: []smtpretry.Quota{{N: q.N, Per: q.Per}}}}
@@ -93,45 +94,46 @@ var families = []family{
 		p.cfg.Script = testserver.Script{testserver.On(testserver.Dot, testserver.Pass().After(each)).Always()}
 		return p
 	}},
-	{"messages per connection", 0.9, 6, func(rng *rand.Rand) hidden {
+	{"messages per connection", 0.9, 2, func(rng *rand.Rand) hidden {
 		n, r := 2+rng.IntN(40), logUniform(rng, 1, 20)
 		return hidden{conns: 3, phases: one(testserver.Limits{PerConn: n, MaxConns: 3, Rate: bucketOf(r, int(1+r))}, r),
 			tellable: true, known: smtpretry.Limit{PerConn: n, MaxConns: 3, Rate: smtpretry.Rate(r), Burst: int(1 + r)}}
 	}},
-	{"recipients", 0.92, 6, func(rng *rand.Rand) hidden {
+	{"recipients", 0.9, 3, func(rng *rand.Rand) hidden {
 		r := logUniform(rng, 3, 30)
 		return hidden{rcpts: 3, phases: one(testserver.Limits{Recipients: bucketOf(r, int(3+2*r))}, r/3),
 			tellable: true, known: smtpretry.Limit{Recipients: smtpretry.Rate(r), Burst: int(3 + 2*r)}}
 	}},
-	{"long quota", 0.97, 10, func(rng *rand.Rand) hidden {
+	{"long quota", 0.97, 5, func(rng *rand.Rand) hidden {
 		q := testserver.Quota{N: int(logUniform(rng, 500, 3000)), Per: 20 * time.Minute}
 		// All at once when a window begins, which is twice after the first minute.
 		lim := testserver.Limits{Quota: q}
 		return hidden{phases: []phase{{limits: lim, rate: 2 * float64(q.N) / (59 * time.Minute).Seconds()}, {from: 45 * time.Minute, limits: lim, rate: 2 * float64(q.N) / (59 * time.Minute).Seconds()}},
 			tellable: true, known: smtpretry.Limit{Quotas: []smtpretry.Quota{{N: q.N, Per: q.Per}}}}
 	}},
-	{"box", 0.9, 5, func(rng *rand.Rand) hidden {
+	{"box", 0.84, 2, func(rng *rand.Rand) hidden {
 		r := logUniform(rng, 1, 30)
 		burst := int(1 + r*logUniform(rng, 0.2, 5))
 		return hidden{conns: 5, phases: one(testserver.Limits{Rate: bucketOf(r, burst), MaxConns: 5,
 			Box: testserver.Box{After: 5, Within: 10 * time.Second, For: time.Minute, Extends: rng.IntN(2) == 0}}, r),
 			tellable: true, known: smtpretry.Limit{Rate: smtpretry.Rate(r), Burst: burst, MaxConns: 5}}
 	}},
-	{"changes", 0.7, 3, func(rng *rand.Rand) hidden {
+	{"changes", 0.9, 2, func(rng *rand.Rand) hidden {
 		r := logUniform(rng, 2, 10)
-		var p hidden
+		p := hidden{begins: time.Duration(rng.Int64N(int64(40 * time.Minute))), lasts: 3 * time.Hour}
+		p.lasts -= p.begins
 		for i := range 3 {
-			p.phases = append(p.phases, phase{from: time.Duration(i) * 20 * time.Minute, rate: r,
+			p.phases = append(p.phases, phase{from: max(time.Duration(i)*time.Hour-p.begins, 0), rate: r,
 				limits: testserver.Limits{Rate: bucketOf(r, int(1+r*2))}})
 			r *= []float64{0.5, 2}[rng.IntN(2)]
 		}
 		return p
 	}},
-	{"greylisting", 0.88, 5, func(rng *rand.Rand) hidden {
+	{"greylisting", 0.88, 2, func(rng *rand.Rand) hidden {
 		r := logUniform(rng, 1, 20)
 		return hidden{phases: one(testserver.Limits{Greylist: time.Duration(3+rng.IntN(30)) * time.Second, Rate: bucketOf(r, int(1+r))}, r)}
 	}},
-	{"outages", 0.92, 4, func(rng *rand.Rand) hidden {
+	{"outages", 0.88, 2, func(rng *rand.Rand) hidden {
 		r := logUniform(rng, 1, 20)
 		lim := testserver.Limits{Rate: bucketOf(r, int(1+2*r)), MaxConns: 5}
 		p := hidden{conns: 5, tellable: true, known: smtpretry.Limit{Rate: smtpretry.Rate(r), Burst: int(1 + 2*r), MaxConns: 5}}
@@ -145,7 +147,7 @@ var families = []family{
 		p.phases = append(p.phases, phase{from: at, limits: lim, rate: r})
 		return p
 	}},
-	{"another sender", 0.8, 8, func(rng *rand.Rand) hidden {
+	{"another sender", 0.85, 3, func(rng *rand.Rand) hidden {
 		r := logUniform(rng, 2, 20)
 		return hidden{others: r / 2, phases: one(testserver.Limits{Rate: bucketOf(r, int(1+r))}, r/2)}
 	}},
@@ -165,7 +167,7 @@ type simulated struct {
 // simulate sends as much as it can for as long as the policies are set, and
 // not less than 15 minutes.
 func simulate(t *testing.T, p hidden, tell bool) (out simulated) {
-	lasts := p.phases[len(p.phases)-1].from + 15*time.Minute
+	lasts := max(p.lasts, p.phases[len(p.phases)-1].from+15*time.Minute)
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(p.begins) // a bubble's clock begins at a full hour
 		start := time.Now()
@@ -242,7 +244,7 @@ func simulate(t *testing.T, p hidden, tell bool) (out simulated) {
 		})
 		wg.Wait()
 		st := srv.Stats()
-		limits := 1
+		limits := inForce(p.phases[0].limits)
 		possible := 0.0
 		for i, ph := range p.phases {
 			to := lasts
@@ -270,6 +272,16 @@ func simulate(t *testing.T, p hidden, tell bool) (out simulated) {
 		c.Close()
 	})
 	return out
+}
+
+// inForce counts the limits that a sender can run into.
+func inForce(l testserver.Limits) (n int) {
+	for _, set := range []bool{l.Rate.N > 0, l.Recipients.N > 0, l.MaxConns > 0, l.Quota.N > 0} {
+		if set {
+			n++
+		}
+	}
+	return n
 }
 
 // sendSteadily is another sender behind the same limit: it sends at an even

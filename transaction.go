@@ -72,7 +72,7 @@ func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 	cn.dirty, cn.left = true, true
 	err := t.mail()
 	if cn.judge(err); !cn.dead {
-		e.permit.counted()
+		e.permit.counted(err == nil)
 	}
 	if err != nil {
 		if e.client.classify(err, StageMail).Cause == CauseConnectionLimit {

@@ -229,7 +229,7 @@ func (c *Client) Mail(from string, opts *smtp.MailOptions) error {
 	return c.do(StageMail, func(cn *conn) error {
 		c.raw.permit.started()
 		err := cn.smtp.Mail(from, opts)
-		c.raw.permit.counted()
+		c.raw.permit.counted(err == nil)
 		cn.dirty, cn.left = err == nil, false
 		cn.used++
 		cn.offered = 0
