@@ -5,6 +5,7 @@
 //
 //	go run ./examples/bulk             # 40 seconds
 //	go run ./examples/bulk -n 200      # 4 seconds
+//	go run ./examples/bulk -untold     # smtpretry does not know the limit, either
 package main
 
 import (
@@ -46,13 +47,14 @@ func limited() testserver.Config {
 func main() {
 	n := flag.Int("n", 2000, "send this many `messages`")
 	file := flag.String("svg", filepath.Join(os.TempDir(), "bulk.svg"), "write the plot to this `file`")
+	untold := flag.Bool("untold", false, "do not tell smtpretry the limits, and allow it 20 connections")
 	flag.Parse()
 	if *n < 1 || flag.NArg() > 0 {
 		flag.Usage()
 		os.Exit(64) // EX_USAGE
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := compare(ctx, os.Stdout, *n, *file)
+	err := compare(ctx, os.Stdout, *n, *file, *untold)
 	stop()
 	if err != nil {
 		log.Fatal(err)
@@ -60,8 +62,12 @@ func main() {
 }
 
 // compare runs both over TCP on this machine.
-func compare(ctx context.Context, w io.Writer, n int, file string) error {
-	sides := []*side{{name: "smtpretry", sender: smtpretrySender}, {name: "naive loop", sender: naiveSender}}
+func compare(ctx context.Context, w io.Writer, n int, file string, untold bool) error {
+	ours := smtpretrySender
+	if untold {
+		ours = strangerSender
+	}
+	sides := []*side{{name: "smtpretry", sender: ours}, {name: "naive loop", sender: naiveSender}}
 	for _, s := range sides {
 		var err error
 		if s.srv, err = testserver.Listen(limited(), "127.0.0.1:0"); err != nil {

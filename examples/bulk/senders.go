@@ -18,6 +18,11 @@ func smtpretrySender(srv *testserver.Server) (load.Send, func(), error) {
 	return load.Smtpretry(srv, limiter, conns)
 }
 
+// strangerSender tells the library nothing, and allows it 20 connections.
+func strangerSender(srv *testserver.Server) (load.Send, func(), error) {
+	return load.Smtpretry(srv, smtpretry.NewLimiter(smtpretry.Limit{}), 20)
+}
+
 // naiveSender tries whatever is temporary again, each message by itself.
 func naiveSender(srv *testserver.Server) (load.Send, func(), error) {
 	return load.Naive(srv), func() {}, nil
