@@ -50,15 +50,16 @@ func first(file, pattern string) string {
 	return strings.TrimSpace(string(m[1]))
 }
 
-// commit is that of this checkout, with a plus when the library is not what it
-// says.
+// commit is the last that changed the library, with a plus when it is not what
+// that says.
 func commit() string {
-	out, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
-	if err != nil {
+	library := []string{"--", ":/*.go", ":(top,exclude)bench"}
+	out, err := exec.Command("git", append([]string{"log", "-1", "--format=%h", "--abbrev=12"}, library...)...).Output()
+	id := strings.TrimSpace(string(out))
+	if err != nil || id == "" {
 		return "unknown"
 	}
-	id := strings.TrimSpace(string(out))
-	if exec.Command("git", "diff", "--quiet", "HEAD", "--", ":/*.go").Run() != nil {
+	if exec.Command("git", append([]string{"diff", "--quiet", "HEAD"}, library...)...).Run() != nil {
 		id += "+"
 	}
 	return id

@@ -38,7 +38,7 @@ func main() {
 	rounds := flag.Int("rounds", 0, "how many rounds; 0: as is usual")
 	quick := flag.Bool("quick", false, "measure everything for a moment only: a minute in all")
 	only := flag.String("only", "", "measure only the cells and parts with names that match")
-	out := flag.String("o", "", "the file for the results")
+	out := flag.String("o", "", "the file for the results; with -only it keeps what else it has")
 	stat := flag.String("stat", "", "the file for the results as benchstat reads them")
 	flag.Parse()
 	o := choose(*quick, regexp.MustCompile(*only))
@@ -49,6 +49,9 @@ func main() {
 		o.rounds, o.delayed = *rounds, *rounds
 	}
 	run, err := measure(o)
+	if err == nil && *out != "" && *only != "" {
+		err = run.Join(*out)
+	}
 	if err == nil && *out != "" {
 		err = results.Write(*out, run)
 	}
@@ -65,7 +68,7 @@ func choose(quick bool, only *regexp.Regexp) options {
 		return options{quick: true, rounds: 2, turn: 100 * time.Millisecond, trips: 5, delayed: 1, only: only,
 			calls: 10_000, uploads: []int64{1 << 20, 10 << 20}, micro: "100x"}
 	}
-	return options{rounds: 5, turn: 400 * time.Millisecond, trips: 30, delayed: 3, only: only,
+	return options{rounds: 6, turn: 400 * time.Millisecond, trips: 30, delayed: 3, only: only,
 		calls: 100_000, uploads: []int64{1 << 20, 10 << 20, 100 << 20}, micro: "200000x"}
 }
 

@@ -30,11 +30,12 @@ type source struct {
 
 func (s *source) send(n int) (time.Duration, error) {
 	took, err := s.run(n)
-	if n <= s.conns {
+	each := (n + s.conns - 1) / s.conns // messages on a connection
+	if each < 2 {
 		return took, err
 	}
-	rest := max(took-s.start, took/2)
-	return rest * time.Duration(n) / time.Duration(n-s.conns), err
+	rest := max(took-s.start, time.Duration(each-1)*took/time.Duration(2*each)) // start may have been disturbed
+	return rest * time.Duration(each) / time.Duration(each-1), err
 }
 
 func (s *source) run(n int) (time.Duration, error) {

@@ -92,14 +92,16 @@ const mostInQueue = 1000
 // so long, but no fewer than least.
 func (t *turn) calibrate(j job, aim time.Duration, least int) error {
 	most := 1 << 20
-	least = max(least, j.conns)
+	if least = max(least, j.conns); j.conns > 1 {
+		least = max(least, 2*j.conns)
+	}
 	if t.name == postfix.name {
-		aim, least, most = 2*aim, j.conns, mostInQueue // it has much to do before it begins
+		aim, least, most = 2*aim, 2*j.conns, mostInQueue // it has much to do before it begins
 	}
 	if _, err := t.once(j, j.conns); err != nil {
 		return err
 	}
-	for t.n = j.conns; ; {
+	for t.n = least; ; {
 		took, err := t.once(j, t.n)
 		if err != nil {
 			return err

@@ -33,7 +33,7 @@ func sample() *results.Run {
 func TestTables(t *testing.T) {
 	got := tables(sample())
 	for name, want := range map[string]string{
-		"machine":  "Measured on 4 May 2026: A CPU, 2 cores, 8 GB of memory, linux 1.2. Go 1.26. Medians of 2 rounds.\n",
+		"machine":  "Measured on 4 May 2026: A CPU, 2 cores, 8 GB of memory, linux 1.2. Go 1.26.\n",
 		"claims":   "| 20 ms away, one message after another | **2.00** | 2.00–2.00 | ≥ 1.9 |\n",
 		"ratios":   "| 20 ms | **2.00**<br><sub>2.00–2.00</sub> | **3.90**<br><sub>3.90–3.90</sub> | 1.00<br><sub>1.00–1.00</sub> |",
 		"absolute": "| no delay, 10 MiB | 110 MB/s |",

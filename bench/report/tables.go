@@ -43,8 +43,8 @@ func machine(run *results.Run) string {
 		versions = append(versions, v.Name+" "+v.Version)
 	}
 	m := run.Machine
-	return fmt.Sprintf("Measured on %s: %s, %d cores, %.0f GB of memory, %s. %s. Medians of %d rounds.\n",
-		run.Date.Format("2 January 2006"), m.CPU, m.Cores, float64(m.RAM)/1e9, m.Kernel, strings.Join(versions, ", "), run.Rounds)
+	return fmt.Sprintf("Measured on %s: %s, %d cores, %.0f GB of memory, %s. %s.\n",
+		run.Date.Format("2 January 2006"), m.CPU, m.Cores, float64(m.RAM)/1e9, m.Kernel, strings.Join(versions, ", "))
 }
 
 // peers returns all names, in the order in which they come up.

@@ -3,8 +3,10 @@ package results
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -138,6 +140,39 @@ func Read(name string) (*Run, error) {
 	}
 	r := new(Run)
 	return r, json.Unmarshal(b, r)
+}
+
+// Join adds what a file has and r has not measured. It must be about the same
+// programs on the same machine.
+func (r *Run) Join(name string) error {
+	old, err := Read(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if old.Machine != r.Machine || !slices.Equal(old.Versions, r.Versions) || old.Quick != r.Quick {
+		return fmt.Errorf("%s is about %+v, %+v, and this about %+v, %+v: measure all", name, old.Machine, old.Versions, r.Machine, r.Versions)
+	}
+	for _, c := range r.Cells {
+		if had := old.Cell(c.Name); had != nil {
+			*had = c // in its place
+		} else {
+			old.Cells = append(old.Cells, c)
+		}
+	}
+	r.Cells = old.Cells
+	if r.Uploads == nil {
+		r.Uploads = old.Uploads
+	}
+	if r.Waiting == nil {
+		r.Waiting = old.Waiting
+	}
+	if r.Limiter == nil {
+		r.Limiter = old.Limiter
+	}
+	return nil
 }
 
 // Benchfmt writes the rounds of all cells as go test would, for benchstat:

@@ -45,6 +45,32 @@ func TestFile(t *testing.T) {
 	}
 }
 
+func TestJoin(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "run.json")
+	fresh := func() *results.Run {
+		return &results.Run{Cells: []results.Cell{{Name: "b", Conns: 2}}, Waiting: []results.Waiting{{Calls: 2}}}
+	}
+	r := fresh()
+	if err := r.Join(name); err != nil || !reflect.DeepEqual(r, fresh()) {
+		t.Errorf("with no file: %+v, %v", r, err)
+	}
+	old := &results.Run{Cells: []results.Cell{{Name: "a"}, {Name: "b", Conns: 1}, {Name: "c"}},
+		Waiting: []results.Waiting{{Calls: 1}}, Uploads: []results.Upload{{Body: 1}}}
+	if err := results.Write(name, old); err != nil {
+		t.Fatal(err)
+	}
+	want := &results.Run{Cells: []results.Cell{{Name: "a"}, {Name: "b", Conns: 2}, {Name: "c"}},
+		Waiting: []results.Waiting{{Calls: 2}}, Uploads: []results.Upload{{Body: 1}}}
+	if err := r.Join(name); err != nil || !reflect.DeepEqual(r, want) {
+		t.Errorf("%+v, %v, want %+v", r, err, want)
+	}
+	r = fresh()
+	r.Versions = []results.Version{{Name: "Go", Version: "another"}}
+	if err := r.Join(name); err == nil {
+		t.Error("figures of different versions were joined")
+	}
+}
+
 func TestBenchfmt(t *testing.T) {
 	var b strings.Builder
 	if err := run.Benchfmt(&b); err != nil {
