@@ -65,7 +65,7 @@ func chart(w io.Writer, run *results.Run) error {
 		if err != nil {
 			return err
 		}
-		band.Color, band.LineStyle.Width = color.Gray{0xf2}, 0
+		band.Color, band.Width = color.Gray{0xf2}, 0
 		p.Add(band)
 	}
 	grid := plotter.NewGrid()
@@ -118,7 +118,7 @@ func chart(w io.Writer, run *results.Run) error {
 	c := vgsvg.New(width, rowHeight*vg.Length(len(names))+90)
 	all := draw.New(c)
 	all.SetColor(color.White)
-	all.Fill(all.Rectangle.Path())
+	all.Fill(all.Path())
 	p.Draw(draw.Crop(all, 2*margin, -forLegend, margin, -margin))
 	legend.Draw(draw.Crop(all, width-forLegend+margin, 0, 0, -margin))
 	var b bytes.Buffer
