@@ -60,7 +60,7 @@ plots:
 
 # smtpretry beside other ways to send mail, over loopback: writes
 # docs/benchmarks.md and .svg and the table in README.md, and takes ten minutes on
-# a quiet machine. make bench QUICK=1 takes one, and only prints. ONLY names what
+# a quiet machine. make bench QUICK=1 takes one or two, and only prints. ONLY names what
 # is measured anew, as a regular expression. benchstat compares what is noisy.
 bench:
 	go run ./bench $(if $(QUICK),-quick) $(if $(ONLY),-only '$(ONLY)') -o bench/$(QUICK)results.out -stat bench/stat.out
