@@ -45,10 +45,7 @@ func (s *Server) preparePostfix() error {
 	if err := s.fill("postfix", "etc"); err != nil {
 		return err
 	}
-	if err := s.folders("", "queue"); err != nil {
-		return err
-	}
-	if err := s.folders("postfix", "data"); err != nil {
+	if err := s.readyPostfix(); err != nil {
 		return err
 	}
 	if err := s.folders("postgrey", "grey"); err != nil {
@@ -58,19 +55,8 @@ func (s *Server) preparePostfix() error {
 	if err := os.WriteFile(s.path("nobody"), nil, 0o644); err != nil {
 		return err
 	}
-	s.logs = []string{s.path("mail.log")}
-	libs := "LD_LIBRARY_PATH=" + s.pkg("postfix", "usr/lib/postfix")
-	// Creates what is missing of the queue, with the right owners.
-	if _, err := run("/", "env", libs, s.pkg("postfix", "usr/sbin/postfix"), "-c", s.path("etc"), "check"); err != nil {
-		return fmt.Errorf("%w\n%s", err, tail(s.Log(), 20)) // it speaks to its log
-	}
-	s.processes = []process{
-		{
-			Args: []string{s.pkg("postfix", "usr/lib/postfix/sbin/master"), "-c", s.path("etc"), "-s"},
-			Env:  []string{libs, "MAIL_LOGTAG=postfix"},
-			Log:  s.path("master.log"),
-		},
-		{
+	s.processes = append(s.processes,
+		process{
 			Args: []string{"perl", "-T", s.pkg("postgrey", "usr/sbin/postgrey"),
 				"--inet=" + s.host + ":" + strconv.Itoa(s.sparePort()), "--dbdir=" + s.path("grey"),
 				"--pidfile=" + s.path("grey/pid"), "--user=postgrey", "--group=postgrey",
@@ -78,15 +64,46 @@ func (s *Server) preparePostfix() error {
 				"--whitelist-clients=" + s.path("nobody"), "--whitelist-recipients=" + s.path("nobody"),
 				"--greylist-text=Greylisted, try again in %s seconds"},
 			Log: s.path("postgrey.log"),
-		},
-	}
+		})
 	return nil
+}
+
+// readyPostfix makes the folders of a Postfix whose configuration is written,
+// and its process.
+func (s *Server) readyPostfix() error {
+	if err := s.folders("", "queue"); err != nil {
+		return err
+	}
+	if err := s.folders("postfix", "data"); err != nil {
+		return err
+	}
+	s.logs = []string{s.path("mail.log")}
+	// Creates what is missing of the queue, with the right owners.
+	if _, err := s.postfixTool("postfix", "check"); err != nil {
+		return fmt.Errorf("%w\n%s", err, tail(s.Log(), 20)) // it speaks to its log
+	}
+	s.processes = append(s.processes, process{
+		Args: []string{s.pkg("postfix", "usr/lib/postfix/sbin/master"), "-c", s.path("etc"), "-s"},
+		Env:  []string{s.postfixLibs(), "MAIL_LOGTAG=postfix"},
+		Log:  s.path("master.log"),
+	})
+	return nil
+}
+
+// postfixTool runs one of Postfix's commands on its configuration.
+func (s *Server) postfixTool(name string, args ...string) (string, error) {
+	all := []string{s.postfixLibs(), s.pkg("postfix", "usr/sbin/"+name), "-c", s.path("etc")}
+	return run("/", "env", append(all, args...)...)
+}
+
+// postfixLibs is the environment in which the unpacked programs find theirs.
+func (s *Server) postfixLibs() string {
+	return "LD_LIBRARY_PATH=" + s.pkg("postfix", "usr/lib/postfix")
 }
 
 // Queue returns how often each recipient stands in the queue of a Postfix.
 func (s *Server) Queue() (map[string]int, error) {
-	out, err := run("/", "env", "LD_LIBRARY_PATH="+s.pkg("postfix", "usr/lib/postfix"),
-		s.pkg("postfix", "usr/sbin/postqueue"), "-c", s.path("etc"), "-j")
+	out, err := s.postfixTool("postqueue", "-j")
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,7 @@ const (
 	startTime = 30 * time.Second
 )
 
-//go:embed postfix exim opensmtpd
+//go:embed postfix relay exim opensmtpd
 var templates embed.FS
 
 // A Listener is one port of a server, with a behaviour of its own.

@@ -3,18 +3,22 @@
 package realservers
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strconv"
 	"strings"
 )
 
-// A Sink is one smtp-sink: its name and the options it is given.
+// A Sink is one smtp-sink: its name and the options it is given. It keeps what
+// it gets, for Sunk; one that counts only does nothing else, for Counted.
 type Sink struct {
 	Name    string
 	Options []string
+	Counts  bool
 }
 
 // StartSinks starts one smtp-sink for each, which are its listeners.
@@ -31,8 +35,13 @@ func StartSinks(sinks []Sink) (*Server, error) {
 		if err := s.folders("nobody", k.Name); err != nil {
 			return nil, fmt.Errorf("smtp-sink: %w", joinClose(err, s))
 		}
-		args := append([]string{s.pkg("postfix", "usr/sbin/smtp-sink"), "-u", "nobody", "-4", "-m", "1000",
-			"-d", s.path(k.Name) + "/"}, k.Options...)
+		args := []string{s.pkg("postfix", "usr/sbin/smtp-sink"), "-u", "nobody", "-4", "-m", "1000"}
+		if k.Counts {
+			args = append(args, "-c")
+		} else {
+			args = append(args, "-d", s.path(k.Name)+"/")
+		}
+		args = append(args, k.Options...)
 		s.processes = append(s.processes, process{
 			Args: append(args, s.Addr(k.Name), strconv.Itoa(1000)),
 			Env:  []string{"LD_LIBRARY_PATH=" + s.pkg("postfix", "usr/lib/postfix")},
@@ -40,6 +49,33 @@ func StartSinks(sinks []Sink) (*Server, error) {
 		})
 	}
 	return s.launch()
+}
+
+// Counted returns how many messages a sink that counts has seen up to the
+// final dot.
+func (s *Server) Counted(name string) (int, error) {
+	f, err := os.Open(s.path(name + ".log"))
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	end, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return 0, err
+	}
+	last := make([]byte, min(end, 200)) // each count is written behind the one before
+	if _, err := f.ReadAt(last, end-int64(len(last))); err != nil {
+		return 0, err
+	}
+	i := bytes.LastIndex(last, []byte("mesg="))
+	j := bytes.LastIndexByte(last, '\r')
+	if i > j { // being written
+		i = bytes.LastIndex(last[:i], []byte("mesg="))
+	}
+	if i < 0 || j < 0 {
+		return 0, nil // nobody has connected
+	}
+	return strconv.Atoi(string(last[i+len("mesg=") : j]))
 }
 
 // Sunk returns the messages, of a few kilobytes at most, that a sink has seen
