@@ -9,8 +9,10 @@ import (
 )
 
 // While the reply to a message's final dot is to come, the connection has
-// nothing to carry. So the next message's commands may follow the dot at once:
-// RFC 2920 section 3.1 lets the end of a body begin a group. Neither message can
+// nothing to carry. So the next message's commands go out with the dot, in one
+// write: RFC 2920 section 3.1 lets the end of a body begin a group, and a server that
+// finds more to do answers all at once, where Nagle's algorithm would hold what it
+// says after its reply to the dot until that is acknowledged. Neither message can
 // come to harm by it. Whatever ends the connection before the reply to the dot,
 // would have ended it anyway; the message behind has then not been offered, and
 // goes another way without a try being counted. What is left is a server that
@@ -24,13 +26,13 @@ const (
 	// bound to a server that takes as long as it may (SubmissionTimeout).
 	behindFor = 30 * time.Second
 
-	// behindWrite is how long its commands may take to leave. They are few, and
-	// there is little before them.
-	behindWrite = time.Second
+	// rideFor is how long the dot waits for them. They are there in microseconds
+	// but for a body that takes its time to open.
+	rideFor = 500 * time.Microsecond
 )
 
-// pass gives the connection of a message that waits for the reply to its final
-// dot to the one that is next in line, for when g is released. It has carried
+// pass gives the connection of a message whose final dot is about to go out to
+// the one that is next in line, for when g is released. It has carried
 // used messages and may carry most; 0: any number.
 func (g *permit) pass(conn io.Closer, used, most int) {
 	p, h := g.link.pool, g.link.pool.host
@@ -53,18 +55,66 @@ func (g *permit) pass(conn io.Closer, used, most int) {
 	h.state.hold(w.rcpts)
 	n := p.newPermit()
 	n.link, n.conn, n.rcpts, n.turn, n.behind = g.link, conn, w.rcpts, w.done, true
+	n.there = make(chan struct{}, 1)
 	g.next, w.permit = n, n
 	w.done <- struct{}{}
 	h.dispatch(now)
 }
 
-// invite lets the commands of the message that is next in line follow e's dot.
+// invite lets the commands of the message that is next in line go with e's dot.
 // A long body may still be on its way, and they would wait for it.
 func (cn *conn) invite(e *envelope, t talk) {
 	x, ok := t.(*exchange)
 	if ok && x.grouped && !x.long && cn.delivered > 0 && cn.groups.may(behind) && e.client.canDial() && runtime.GOOS != "windows" {
 		e.permit.pass(cn, cn.used, cn.announced.mails)
 	}
+}
+
+// ride gives the commands of the message behind g to the write of the dot; false
+// if that would not wait any longer. They count as sent from then on.
+func (g *permit) ride(group []byte) bool {
+	h := g.link.pool.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if g.late || g.turn == nil {
+		return false
+	}
+	g.group = group
+	h.start(g)
+	g.there <- struct{}{}
+	return true
+}
+
+// walk says that nothing of g's goes with the dot.
+func (g *permit) walk() {
+	select {
+	case g.there <- struct{}{}:
+	default:
+	}
+}
+
+// riders adds what goes out with the dot of g's message, if it is there in time.
+func (g *permit) riders(to []byte) []byte {
+	n := g.next
+	if n == nil {
+		return to
+	}
+	select {
+	case <-n.there:
+	default:
+		timer := time.NewTimer(rideFor)
+		select {
+		case <-n.there:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+	h := g.link.pool.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	to = append(to, n.group...)
+	n.late, n.group = true, nil
+	return to
 }
 
 // giveTurn lets the permit behind g have the connection; false if there is
@@ -105,14 +155,17 @@ func (g *permit) leave() bool {
 	select {
 	case <-g.turn:
 	default:
-		g.left, g.wrote = true, g.stage != permitHeld
+		// What has not been taken along yet stays.
+		g.left, g.wrote = true, g.stage != permitHeld && g.group == nil
+		g.group = nil
 	}
 	g.turn = nil
+	g.walk()
 	return g.left
 }
 
-// behind waits until the message before e is through with the connection, and
-// sends e's commands meanwhile, if they can be. The error says that e must go
+// behind waits until the message before e is through with the connection. Where
+// they can, e's commands go out with its dot. The error says that e must go
 // another way; then the connection is not e's to touch.
 func (cn *conn) behind(ctx context.Context, e *envelope) error {
 	g := e.permit
@@ -120,13 +173,13 @@ func (cn *conn) behind(ctx context.Context, e *envelope) error {
 		return nil
 	}
 	x := cn.ahead(e)
-	if x != nil {
-		g.started()
-		if err := x.rush(); err != nil {
-			x.done()
-			g.leave()
-			return spent(err.Error())
-		}
+	if x == nil {
+		g.walk()
+	} else if !g.ride(x.group) {
+		x.done()
+		x = nil
+	} else {
+		x.sent = len(x.group)
 	}
 	mine := g.await(ctx)
 	if mine && !cn.dead {
@@ -158,17 +211,6 @@ func (cn *conn) ahead(e *envelope) *exchange {
 		return nil
 	}
 	return x
-}
-
-// rush sends the commands. The wire belongs to the message before.
-func (x *exchange) rush() error {
-	w := x.cn.wire
-	if err := w.SetWriteDeadline(time.Now().Add(behindWrite)); err != nil {
-		return err
-	}
-	_, err := w.Conn.Write(x.group)
-	x.sent = len(x.group)
-	return err
 }
 
 // place returns where its group stood.

@@ -260,6 +260,17 @@ var errTaken = &fault{rule: "out-of-step", class: Temporary, cause: CauseProtoco
 // Write takes a part of the body: lines end in CRLF, and one that begins with a
 // dot gets another (RFC 5321 section 4.5.2).
 func (x *exchange) Write(p []byte) (int, error) {
+	if x.unchanged(p) {
+		if len(x.out)+len(p) < cap(x.out) {
+			x.out = append(x.out, p...)
+		} else {
+			x.long = true
+			x.flush(len(x.out))
+			x.upload(p, len(p))
+		}
+		x.any, x.bol, x.cr = true, p[len(p)-1] == '\n', p[len(p)-1] == '\r'
+		return len(p), x.failure
+	}
 	for rest := p; len(rest) > 0 && x.failure == nil; {
 		if x.bol && rest[0] == '.' {
 			put(x, ".")
@@ -288,19 +299,51 @@ func put[T string | []byte](x *exchange, b T) {
 		x.out = append(x.out, b[:n]...)
 		if b = b[n:]; len(x.out) == cap(x.out) {
 			x.long = true
-			x.flush()
+			x.flush(len(x.out))
 		}
 	}
 }
 
-func (x *exchange) flush() {
-	if x.failure == nil {
-		x.failure = x.cn.wire.SetWriteDeadline(time.Now().Add(dataTimeout))
+// unchanged says whether p can go out as it is. That each CR of it is followed by
+// LF has been seen.
+func (x *exchange) unchanged(p []byte) bool {
+	if len(p) == 0 || x.bol && p[0] == '.' || bytes.Contains(p, []byte("\n.")) {
+		return false
 	}
-	if x.failure == nil {
-		x.failure = x.write(x.out)
+	cr, lf := bytes.Count(p, []byte("\r")), bytes.Count(p, []byte("\n"))
+	if p[len(p)-1] == '\r' {
+		cr--
 	}
+	if x.cr {
+		cr++
+	}
+	return cr == lf
+}
+
+// flush writes what is to be written, of which own octets are of this message.
+func (x *exchange) flush(own int) {
+	x.upload(x.out, own)
 	x.out = x.out[:0]
+}
+
+// upload writes p. When only what comes behind the first own octets has not
+// left, it has not failed.
+func (x *exchange) upload(p []byte, own int) {
+	if x.failure != nil || len(p) == 0 {
+		return
+	}
+	if x.failure = x.cn.wire.SetWriteDeadline(time.Now().Add(dataTimeout)); x.failure != nil {
+		return
+	}
+	n, err := x.cn.wire.Conn.Write(p)
+	if err != nil {
+		x.cn.wire.failed = true
+	}
+	if n < own {
+		x.failure = err
+	} else {
+		x.failure = x.show(p[:own])
+	}
 }
 
 func (x *exchange) end() error {
@@ -310,7 +353,9 @@ func (x *exchange) end() error {
 		put(x, "\r\n")
 	}
 	put(x, ".\r\n")
-	x.flush()
+	own := len(x.out)
+	x.out = x.e.permit.riders(x.out)
+	x.flush(own)
 	x.until = time.Now().Add(x.cn.smtp.SubmissionTimeout)
 	return x.failure
 }

@@ -282,7 +282,10 @@ func (p *pacer) notice(now int64) {
 func (p *pacer) measured(now int64) float64 {
 	n, from := p.latest()
 	rate := p.rate
-	if rate == 0 {
+	switch {
+	case rate == 0 && n < fewest:
+		return firstRate // it is not known
+	case rate == 0:
 		rate = mostRate
 	}
 	if m := perSecond(n-1, now-from); n >= fewest && m < rate/2 {

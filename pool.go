@@ -49,7 +49,10 @@ type permit struct {
 	next   *permit       // whose message follows the dot of this one's
 	behind bool          // this one's did
 	turn   chan struct{} // tells it that it has the connection now; nil: it has, or has left
-	left   bool          // it has not waited for that
+	there  chan struct{} // tells the one before that group is set, or will not be
+	group  []byte        // its commands, to go out with that one's dot
+	late   bool          // the dot is on its way: nothing can go with it
+	left   bool          // it has not waited for its turn
 	wrote  bool          // but its commands have gone out
 	gone   bool          // the connection has ended before
 }
@@ -158,9 +161,13 @@ func (g *permit) started() {
 	h := g.link.pool.host
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if g.stage != permitHeld {
-		return
+	if g.stage == permitHeld {
+		h.start(g)
 	}
+}
+
+// start counts g's message as begun.
+func (h *host) start(g *permit) {
 	g.stage, g.unanswered = permitStarted, true
 	h.state.unanswered++
 	g.startedAt = h.limiter.now()

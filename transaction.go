@@ -118,6 +118,7 @@ func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 		}
 		return o.all(err, StageBody)
 	}
+	cn.invite(e, t)
 	if err := t.end(); err != nil {
 		// Not all octets have left, and the dot is the last of them.
 		err = cn.early(err)
@@ -125,7 +126,6 @@ func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
 		return o.all(err, StageBody)
 	}
 	o.stage = StageDot
-	cn.invite(e, t)
 	cn.settle(e, t, &o)
 	return o
 }

@@ -119,7 +119,7 @@ func client(t *testing.T, addr string, change func(*smtpretry.Config)) *smtpretr
 	cfg := smtpretry.Config{
 		Dialer: &smtpretry.Dialer{Addr: addr, LocalName: "client.example.test", NetDial: socket.DialContext},
 		Policy: smtpretry.Policy{
-			MaxElapsed: time.Minute,
+			MaxElapsed: 2 * time.Minute,
 			Backoff:    smtpretry.Backoff{Initial: 200 * time.Millisecond, Max: 2 * time.Second},
 		},
 	}
@@ -329,7 +329,7 @@ func wantError(t *testing.T, err error, reasons ...error) {
 // send is Send with a time limit, and no error that a test did not ask for.
 func send(t *testing.T, c *smtpretry.Client, m *smtpretry.Message, reasons ...error) *smtpretry.Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	res, err := c.Send(ctx, m)
 	wantError(t, err, reasons...)
