@@ -42,6 +42,11 @@ type Message struct {
 
 	// RcptOptions gives the options for one recipient; nil: none.
 	RcptOptions func(to string) *smtp.RcptOptions
+
+	// Trace is told of this message only, before Config.Trace is; nil: nothing
+	// is told. A queue writes down with it what each transaction of a message
+	// has settled, before the next begins.
+	Trace *Trace
 }
 
 // A State is what became of one recipient.
