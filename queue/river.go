@@ -74,22 +74,39 @@ func (r *riverSide[TTx]) migrate(ctx context.Context, logger *slog.Logger) error
 	if err != nil {
 		return err
 	}
+	all := m.AllVersions()
+	if err := r.checkVersion(ctx, all[len(all)-1].Version); err != nil {
+		return err
+	}
 	have, err := m.ExistingVersions(ctx)
 	if err != nil {
 		return err
-	}
-	all := m.AllVersions()
-	known := all[len(all)-1].Version
-	for _, v := range have {
-		if v.Version > known {
-			return &SchemaError{What: "River", Have: v.Version, Known: known}
-		}
 	}
 	if len(have) == len(all) {
 		return nil
 	}
 	_, err = m.Migrate(ctx, rivermigrate.DirectionUp, nil)
 	return err
+}
+
+// checkVersion sees to it that River's tables are not newer than is known; its own
+// migrator only says that it does not find something.
+func (r *riverSide[TTx]) checkVersion(ctx context.Context, known int) error {
+	exec := r.driver.GetExecutor()
+	there, err := exec.TableExists(ctx, &riverdriver.TableExistsParams{Schema: r.schema, Table: "river_migration"})
+	if err != nil || !there {
+		return err
+	}
+	have, err := exec.MigrationGetByLine(ctx, &riverdriver.MigrationGetByLineParams{Line: riverdriver.MigrationLineMain, Schema: r.schema})
+	if err != nil {
+		return err
+	}
+	for _, v := range have {
+		if v.Version > known {
+			return &SchemaError{What: "River", Have: v.Version, Known: known}
+		}
+	}
+	return nil
 }
 
 func (r *riverSide[TTx]) insertJobs(ctx context.Context, tx TTx, jobs []river.InsertManyParams) ([]int64, error) {
