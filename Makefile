@@ -5,33 +5,52 @@
 GOLANGCI_LINT_VERSION := v2.12.2
 LINT := $(CURDIR)/.bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
+# The Go modules of this repository, the library first. go.work lets each use
+# the others as they stand here; .ci/alone runs a command in one of them without
+# go.work, as its users have it.
+MODULES := . queue examples/queue examples/queueui
+
+# SQLite in Go is C that was translated: its pointers are none for checkptr, which
+# -race turns on.
+RACE := -race -gcflags=modernc.org/...=-d=checkptr=0
+
 # TESTFLAGS adds flags to go test, as in make test TESTFLAGS=-v
 TESTFLAGS ?=
 FUZZTIME ?= 30s
 
-.PHONY: all test lint generate plots bench fuzz cover servers
+.PHONY: all test lint tidy generate plots bench fuzz cover servers
 
 all: lint test
 
 # Race detector on, but for the tests that measure memory and the simulations of
-# hours; the seeds of the fuzz targets and the examples run too. What was counted comes last.
+# hours; the seeds of the fuzz targets and the examples run too. Each module is
+# tested alone; that they fit together as they stand is built, and tested for
+# those that need others. What was counted comes last.
 test:
 	@set -e; export TEST_SUMMARY=$$(mktemp); trap 'cat $$TEST_SUMMARY; rm -f $$TEST_SUMMARY' EXIT; set -x; \
-	go test -race -timeout 15m $(TESTFLAGS) ./...; \
+	for m in $(MODULES); do .ci/alone $$m go test $(RACE) -timeout 15m $(TESTFLAGS) ./...; done; \
+	for m in $(MODULES); do (cd $$m && go vet ./...); done; \
+	for m in $(filter-out .,$(MODULES)); do (cd $$m && go test -timeout 15m $(TESTFLAGS) ./...); done; \
 	go test -run 'Memory|Simulation' $(TESTFLAGS) .
 
 # The linter's cache is this checkout's own: what it keeps of another one names
 # files that are no longer there, and then fails.
 lint: $(LINT)
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt'ed:"; gofmt -l .; exit 1; }
-	go vet ./...
-	go mod tidy -diff
-	GOLANGCI_LINT_CACHE=$(CURDIR)/.bin/cache $(LINT) run ./...
+	@set -ex; for m in $(MODULES); do \
+		.ci/alone $$m go vet ./...; \
+		.ci/alone $$m go mod tidy -diff; \
+		(cd $$m && GOLANGCI_LINT_CACHE=$(CURDIR)/.bin/cache $(LINT) run ./...); \
+	done
 
 $(LINT):
 	mkdir -p $(dir $@)
 	GOBIN=$(dir $@) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	mv $(dir $@)golangci-lint $@
+
+# Where go mod tidy by itself would look for modules that are not released.
+tidy:
+	@set -ex; for m in $(MODULES); do .ci/alone $$m go mod tidy; done
 
 # The tables in README.md and docs/ that come from the rules, the published
 # limits, the fault matrix and the comparison with go-smtp.
@@ -44,7 +63,7 @@ plots:
 	go run ./examples/adaptive -svg docs/adaptive.svg
 
 bench:
-	go test -run '^$$' -bench . -benchmem ./...
+	@set -ex; for m in . queue; do (cd $$m && go test -run '^$$' -bench . -benchmem ./...); done
 
 fuzz:
 	@set -e; for p in $$(go list ./...); do \

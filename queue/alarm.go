@@ -91,7 +91,7 @@ func (q *Queue) expire(m *mail, body []byte, now time.Time) []notice {
 	why := fmt.Sprintf("not delivered within %v", unstamp(m.until).Sub(unstamp(m.created)).Round(time.Second))
 	if m.reply == "" {
 		m.reply = why
-		if _, held := q.d.holdOf(m.host, now); held {
+		if q.d.isHeld(m.host, now) {
 			m.reply = why + ": the host was held"
 		}
 	}

@@ -196,17 +196,17 @@ func (d *dispatcher) setHold(host string, h *hold) {
 	d.wake()
 }
 
-// holdOf says whether messages to a host are held now.
-func (d *dispatcher) holdOf(host string, now time.Time) (hold, bool) {
+// isHeld says whether messages to a host are held now.
+func (d *dispatcher) isHeld(host string, now time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	h, ok := d.holds[host]
-	return h, ok && h.holds(now)
+	return ok && h.holds(now)
 }
 
 // isBlocked says whether messages to a host must wait, whatever their time.
 func (d *dispatcher) isBlocked(host string, now time.Time) bool {
-	if _, held := d.holdOf(host, now); held {
+	if d.isHeld(host, now) {
 		return true
 	}
 	d.mu.Lock()

@@ -120,7 +120,7 @@ func (q *Queue) start(ctx context.Context) error {
 	stop, stopping := context.WithCancel(context.Background())
 	leave, leaving := context.WithCancel(context.Background())
 	q.stopping, q.leaving = stopping, leaving
-	q.recorder = newRecorder(q, leave)
+	q.recorder = newRecorder(leave, q)
 	if err := q.pickUp(ctx); err != nil {
 		close(q.d.over)
 		close(q.teller.over)

@@ -51,7 +51,7 @@ type recorder struct {
 // mostRecord is how many outcomes share a transaction.
 const mostRecord = 200
 
-func newRecorder(q *Queue, stop context.Context) *recorder {
+func newRecorder(stop context.Context, q *Queue) *recorder {
 	r := &recorder{q: q, in: make(chan *outcome), stop: stop, over: make(chan struct{})}
 	go r.run()
 	return r

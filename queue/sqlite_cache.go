@@ -103,7 +103,7 @@ func (c *cachingConn) stmt(ctx context.Context, query string) *cachedStmt {
 
 func (c *cachingConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	if s := c.stmt(ctx, query); s != nil {
-		return s.sqliteStmt.ExecContext(ctx, args)
+		return s.ExecContext(ctx, args)
 	}
 	return c.sqliteConn.ExecContext(ctx, query, args)
 }
@@ -113,7 +113,7 @@ func (c *cachingConn) QueryContext(ctx context.Context, query string, args []dri
 	if s == nil {
 		return c.sqliteConn.QueryContext(ctx, query, args)
 	}
-	r, err := s.sqliteStmt.QueryContext(ctx, args)
+	r, err := s.QueryContext(ctx, args)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,13 +42,13 @@ func (q *Queue) work(ctx context.Context, id int64) error {
 		return ErrClosed
 	}
 	q.d.done(id, m.state == Delivered)
-	switch {
-	case m.state == Waiting:
+	switch m.state {
+	case Waiting:
 		q.d.note(m.host, m.due)
-		if q.cfg.Logger != nil && o.charged {
+		if o.charged {
 			q.log.Info("message deferred", "id", m.id, "host", m.host, "attempts", m.attempts, "next", unstamp(m.due), "cause", m.cause, "reply", m.reply)
 		}
-	case m.state == Failed:
+	case Failed:
 		q.log.Warn("message failed", "id", m.id, "host", m.host, "attempts", m.attempts, "cause", m.cause, "reply", m.reply)
 	}
 	return nil
@@ -125,7 +126,7 @@ type send struct {
 func (s *send) run(ctx context.Context) *outcome {
 	q, m := s.q, s.m
 	todo := s.due()
-	if _, held := q.d.holdOf(m.host, s.start); held {
+	if q.d.isHeld(m.host, s.start) {
 		return s.back(time.Time{}, "")
 	}
 	c, release, err := q.clients.get(m.host)
@@ -390,7 +391,7 @@ func said(v smtpretry.Verdict) string {
 	if v.Code == 0 {
 		return v.Text
 	}
-	code := fmt.Sprint(v.Code)
+	code := strconv.Itoa(v.Code)
 	if e := v.Enhanced; e[0] != 0 {
 		code += fmt.Sprintf(" %d.%d.%d", e[0], e[1], e[2])
 	}

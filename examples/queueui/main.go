@@ -36,8 +36,9 @@ func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "where to serve")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, *addr, func(url string) { fmt.Println(url) }); err != nil {
+	err := run(ctx, *addr, func(url string) { fmt.Println(url) })
+	stop()
+	if err != nil {
 		log.Fatal(err)
 	}
 }

@@ -3,6 +3,7 @@
 package realservers
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,15 +21,12 @@ const postgresUser = "postgres"
 // "postgres"; anybody may log in as the user "postgres". The programs are those
 // that are installed, or those of Debian's package.
 func StartPostgres() (*Server, error) {
-	bin, err := installedPostgres()
-	if err != nil {
-		return nil, err
-	}
+	bin, err := findPostgres("/")
 	var packages, users []string
 	if os.Getuid() == 0 {
 		users = []string{postgresUser}
 	}
-	if bin == "" {
+	if err != nil { // it is not installed
 		pkg, err := postgresPackage()
 		if err != nil {
 			return nil, err
@@ -40,7 +38,7 @@ func StartPostgres() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if bin == "" {
+	if packages != nil {
 		if bin, err = findPostgres(s.pkg(packages[0], "")); err != nil {
 			return nil, joinClose(err, s)
 		}
@@ -56,16 +54,7 @@ func (s *Server) PostgresURL(database string) string {
 	return "postgres://postgres@" + s.Addr("postgres") + "/" + database + "?sslmode=disable"
 }
 
-// installedPostgres returns the folder of the newest PostgreSQL that is
-// installed; empty if none is.
-func installedPostgres() (string, error) {
-	bin, err := findPostgres("/")
-	if err != nil {
-		return "", nil //nolint:nilerr // that is what it looks for
-	}
-	return bin, nil
-}
-
+// findPostgres returns the folder of the newest PostgreSQL's programs.
 func findPostgres(root string) (string, error) {
 	found, err := filepath.Glob(filepath.Join(root, "usr/lib/postgresql/*/bin/initdb"))
 	if err != nil || len(found) == 0 {
@@ -95,7 +84,7 @@ func postgresPackage() (string, error) {
 			return "", err
 		}
 	}
-	return "", fmt.Errorf("apt knows no package postgresql")
+	return "", errors.New("apt knows no package postgresql")
 }
 
 // initPostgres makes the data folder and says how to run the server.
