@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"time"
@@ -15,21 +16,20 @@ const nodeSilence = 15 * time.Second
 
 // nodes tells which of the processes that share a PostgreSQL database are alive.
 //
-// Each holds an advisory lock on a connection of its own. When a process ends,
+// Each holds an advisory lock on connections of its own. When a process ends,
 // however it ends, the system closes its connections, and the server frees the
 // lock at once; so a lock that can be had belongs to a process that is gone, or
-// whose connection is. The latter takes it again and shows itself meanwhile, so
+// whose connections are. The latter takes it again and shows itself meanwhile, so
 // what belongs to another name is only touched after a silence as well. A process
 // that starts again under the same name does not wait for that.
 type nodes struct {
-	q    *Queue
-	e    *postgresEngine
-	conn *pgx.Conn
+	q *Queue
+	e *postgresEngine
 }
 
 func newNodes(ctx context.Context, q *Queue, e *postgresEngine) (*nodes, error) {
 	n := &nodes{q: q, e: e}
-	if err := n.connect(ctx); err != nil {
+	if err := n.connectAll(ctx); err != nil {
 		return nil, err
 	}
 	err := within(ctx, e, true, func(tx transaction) error {
@@ -39,11 +39,25 @@ func newNodes(ctx context.Context, q *Queue, e *postgresEngine) (*nodes, error) 
 	return n, err
 }
 
-// connect takes the lock on a new connection.
+// connectAll makes the connections that are missing.
+func (n *nodes) connectAll(ctx context.Context) error {
+	missing := n.e.sent.missing()
+	errs := make(chan error, missing)
+	for range missing {
+		go func() { errs <- n.connect(ctx) }()
+	}
+	var all error
+	for range missing {
+		all = errors.Join(all, <-errs)
+	}
+	return all
+}
+
+// connect takes the lock on a new connection, which goes to the journal.
 func (n *nodes) connect(ctx context.Context) error {
 	cfg := n.e.pool.Config().ConnConfig.Copy()
 	// A machine that vanishes closes nothing.
-	for name, value := range map[string]string{"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "3", "tcp_keepalives_count": "3"} {
+	for name, value := range map[string]string{"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "3", "tcp_keepalives_count": "3", "synchronous_commit": "off"} {
 		if cfg.RuntimeParams[name] == "" {
 			cfg.RuntimeParams[name] = value
 		}
@@ -53,14 +67,14 @@ func (n *nodes) connect(ctx context.Context) error {
 		return err
 	}
 	var got bool
-	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", n.lock(n.q.node)).Scan(&got); err != nil || !got {
+	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock_shared($1)", n.lock(n.q.node)).Scan(&got); err != nil || !got {
 		_ = conn.Close(ctx)
 		if err == nil {
 			err = fmt.Errorf("queue: the lock of node %s is taken", n.q.node)
 		}
 		return err
 	}
-	n.conn = conn
+	n.e.sent.use(conn)
 	return nil
 }
 
@@ -74,10 +88,8 @@ func (n *nodes) lock(id string) int64 {
 // look shows this process to the others, and takes over what those left that are
 // gone.
 func (n *nodes) look(ctx context.Context) error {
-	if n.conn == nil || n.conn.IsClosed() {
-		if err := n.connect(ctx); err != nil {
-			return err
-		}
+	if err := n.connectAll(ctx); err != nil {
+		return err
 	}
 	now := time.Now()
 	err := within(ctx, n.e, false, func(tx transaction) error {
@@ -114,11 +126,16 @@ func (n *nodes) look(ctx context.Context) error {
 
 // bury takes over what a process left, if it is gone.
 func (n *nodes) bury(ctx context.Context, id string) error {
-	var gone bool
-	if err := n.conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", n.lock(id)).Scan(&gone); err != nil || !gone {
+	conn, err := n.e.pool.Acquire(ctx)
+	if err != nil {
 		return err
 	}
-	defer n.conn.Exec(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", n.lock(id)) //nolint:errcheck // it ends with the connection
+	defer conn.Release()
+	var gone bool
+	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", n.lock(id)).Scan(&gone); err != nil || !gone {
+		return err
+	}
+	defer conn.Exec(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", n.lock(id)) //nolint:errcheck // it ends with the connection
 	if err := n.q.takeOver(ctx, []string{id}); err != nil {
 		return err
 	}
@@ -137,7 +154,5 @@ func (n *nodes) leave() {
 		_, err := tx.exec(ctx, "DELETE FROM {node} WHERE id = $1", n.q.node)
 		return err
 	})
-	if n.conn != nil {
-		_ = n.conn.Close(ctx)
-	}
+	n.e.sent.close()
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -51,7 +50,7 @@ func openPostgres(ctx context.Context, url, schema string, workers int, logger *
 		pool.Close()
 		return nil, err
 	}
-	e.sent = newTableJournal(e)
+	e.sent = newTableJournal(e.d)
 	return e, nil
 }
 
@@ -181,88 +180,3 @@ func (t *pgTx) execAll(ctx context.Context, all []statement) ([]int64, error) {
 
 func (t *pgTx) commit(ctx context.Context) error { return t.tx.Commit(ctx) }
 func (t *pgTx) rollback()                        { _ = t.tx.Rollback(context.Background()) }
-
-// A tableJournal keeps what was accepted in a table, so that any process can
-// take over. Its commits do not wait for the disk: what reaches the server
-// outlives the process that sent it. All that is brought while one statement is
-// under way goes with the next.
-type tableJournal struct {
-	e    *postgresEngine
-	mu   sync.Mutex
-	next *journalBatch
-	busy bool
-}
-
-type journalBatch struct {
-	ids    []int64
-	rcpts  []string
-	queued []string
-	done   chan struct{}
-	err    error
-}
-
-func newTableJournal(e *postgresEngine) *tableJournal { return &tableJournal{e: e} }
-
-func (j *tableJournal) write(ctx context.Context, a accepted) (int, error) {
-	j.mu.Lock()
-	if j.next == nil {
-		j.next = &journalBatch{done: make(chan struct{})}
-	}
-	b := j.next
-	b.ids, b.rcpts, b.queued = append(b.ids, a.ID), append(b.rcpts, marshal(a.Rcpts)), append(b.queued, a.Queued)
-	lead := !j.busy
-	j.busy = true
-	j.mu.Unlock()
-	if lead {
-		j.run(ctx)
-	}
-	<-b.done
-	return 0, b.err
-}
-
-// run writes batches until none has gathered.
-func (j *tableJournal) run(ctx context.Context) {
-	for {
-		j.mu.Lock()
-		b := j.next
-		j.next = nil
-		if b == nil {
-			j.busy = false
-			j.mu.Unlock()
-			return
-		}
-		j.mu.Unlock()
-		b.err = j.insert(ctx, b)
-		close(b.done)
-	}
-}
-
-func (j *tableJournal) insert(ctx context.Context, b *journalBatch) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	return within(ctx, j.e, false, func(tx transaction) error {
-		_, err := tx.exec(ctx, "INSERT INTO {accepted} (mail_id, rcpts, queued) SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[])", b.ids, b.rcpts, b.queued)
-		return err
-	})
-}
-
-func (j *tableJournal) find(ctx context.Context, q querier, ids []int64) (all []accepted, _ error) {
-	r, err := q.query(ctx, "SELECT mail_id, rcpts, queued FROM {accepted} WHERE mail_id {in:$1:in}", ids)
-	err = scan(r, err, func(r rows) error {
-		var a accepted
-		var rcpts string
-		if err := r.Scan(&a.ID, &rcpts, &a.Queued); err != nil {
-			return err
-		}
-		all = append(all, a)
-		return unmarshal(rcpts, &all[len(all)-1].Rcpts)
-	})
-	return all, err
-}
-
-func (j *tableJournal) forget(ctx context.Context, tx transaction, ids []int64) error {
-	_, err := tx.exec(ctx, "DELETE FROM {accepted} WHERE mail_id {in:$1:in}", ids)
-	return err
-}
-
-func (j *tableJournal) recorded([]int) {}
