@@ -41,6 +41,7 @@ func child() {
 		fmt.Println("error", err)
 		os.Exit(1)
 	}
+	fmt.Println("open")
 	in := bufio.NewScanner(os.Stdin)
 	line := make(chan string)
 	var out sync.Mutex
@@ -67,6 +68,7 @@ func child() {
 type kid struct {
 	cmd      *exec.Cmd
 	in       io.WriteCloser
+	opened   chan struct{} // closed when it delivers
 	begun    chan struct{} // closed when it has accepted a message
 	gone     chan struct{} // closed when it is gone and all it wrote is read
 	accepted []string      // to be read then
@@ -82,7 +84,7 @@ func startChild(t testing.TB, p place, server string) *kid {
 	cmd := exec.Command(exe)
 	cmd.Env = append(os.Environ(), childEnv+"=1", "CHILD_SERVER="+server, "CHILD_DATABASE="+p.Database, "CHILD_SCHEMA="+p.Schema)
 	cmd.Stderr = os.Stderr
-	k := &kid{cmd: cmd, begun: make(chan struct{}), gone: make(chan struct{})}
+	k := &kid{cmd: cmd, opened: make(chan struct{}), begun: make(chan struct{}), gone: make(chan struct{})}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -97,6 +99,8 @@ func startChild(t testing.TB, p place, server string) *kid {
 		defer close(k.gone)
 		for s := bufio.NewScanner(out); s.Scan(); {
 			switch word, rest, _ := strings.Cut(s.Text(), " "); word {
+			case "open":
+				close(k.opened)
 			case "accepted":
 				if k.accepted = append(k.accepted, rest); len(k.accepted) == 1 {
 					close(k.begun)

@@ -25,6 +25,7 @@ func TestMain(m *testing.M) {
 		child()
 		return
 	}
+	queue.SetNodeSilence(2 * time.Second)
 	code := m.Run()
 	if stopPostgres != nil {
 		if err := stopPostgres(); err != nil {

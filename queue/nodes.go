@@ -12,7 +12,7 @@ import (
 
 // nodeSilence is how long another machine's process must not have been seen
 // before what it left is taken over.
-const nodeSilence = 15 * time.Second
+var nodeSilence = 15 * time.Second
 
 // nodes tells which of the processes that share a PostgreSQL database are alive.
 //
