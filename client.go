@@ -193,7 +193,7 @@ func (c *Client) Try(ctx context.Context, m *Message) (*Result, error) {
 // send is Send and Try. known is the size of the body where m.Size does not
 // say it, because it is not to be announced; 0 if unknown.
 func (c *Client) send(ctx context.Context, m *Message, p Policy, wait bool, known int64) (*Result, error) {
-	if err := m.validate(); err != nil {
+	if err := m.Validate(); err != nil {
 		return nil, err
 	}
 	c.yield()

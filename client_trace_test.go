@@ -52,6 +52,34 @@ func TestTrace(t *testing.T) {
 	})
 }
 
+// TestMessageTrace is told of its own message only, of each transaction before
+// the next begins, and before the Client's Trace is.
+func TestMessageTrace(t *testing.T) {
+	bubble(t, testserver.Config{Limits: testserver.Limits{PerMessage: 1}}, func(t *testing.T, srv *testserver.Server) {
+		var told []string
+		note1, note2 := note("a@example.net", "b@example.net"), note("c@example.net")
+		c := client(t, srv, func(cfg *smtpretry.Config) {
+			cfg.Trace = &smtpretry.Trace{Attempted: func(smtpretry.Attempt) { told = append(told, "client") }}
+		})
+		note1.Trace = &smtpretry.Trace{Attempted: func(a smtpretry.Attempt) {
+			for _, r := range a.Recipients {
+				if r.State == accepted {
+					told = append(told, fmt.Sprint(r.Address, " of ", len(srv.Messages())))
+				}
+			}
+		}}
+		for _, m := range []*smtpretry.Message{note1, note2} {
+			if _, err := c.Try(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := "[a@example.net of 1 client b@example.net of 2 client client]"
+		if got := fmt.Sprint(told); got != want {
+			t.Errorf("told %v, want %v", got, want)
+		}
+	})
+}
+
 // TestLogger: what happened is in the log, bodies and secrets are not, and the
 // server cannot write lines or control sequences of its own into it.
 func TestLogger(t *testing.T) {

@@ -202,7 +202,7 @@ func (d *delivery) due(now time.Time) (due []*recipient, next time.Time) {
 // sleep waits until t, or until the host is seen to work again if somebody was
 // deferred because it did not.
 func (d *delivery) sleep(ctx context.Context, t time.Time) error {
-	d.c.waiting(Wait{Host: d.c.host, For: "retry", Until: t})
+	d.waiting(Wait{Host: d.c.host, For: "retry", Until: t})
 	early := d.early()
 	if early.IsZero() || !early.Before(t) {
 		_, err := d.pause(ctx, t, nil)
@@ -273,7 +273,7 @@ func (d *delivery) acquire(ctx context.Context, rcpts int) (*permit, error) {
 		defer cancel()
 		ctx = within
 	}
-	return d.c.pool.acquire(ctx, d.start, rcpts, d.c.canDial(), d.c.waiting)
+	return d.c.pool.acquire(ctx, d.start, rcpts, d.c.canDial(), d.waiting)
 }
 
 // whyNot adds what the caller asks for to the limiter's error: that the

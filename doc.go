@@ -52,8 +52,8 @@
 //   - Order. Messages sent at the same time arrive in any order, and one that
 //     is tried again arrives later than those after it.
 //   - Durability. A message that is being tried lives in memory: a program
-//     that ends loses it. [Client.Try] makes one attempt, for programs with a
-//     queue of their own.
+//     that ends loses it. The module smtpretry/queue is a durable queue on top
+//     of [Client.Try], which makes one attempt.
 //   - Limits across processes. A [Limiter] knows what its own process sends.
 //   - Exactly once. Between the final dot and its reply SMTP cannot tell
 //     (RFC 1047); smtpretry says so instead of guessing.

@@ -42,6 +42,11 @@ type Message struct {
 
 	// RcptOptions gives the options for one recipient; nil: none.
 	RcptOptions func(to string) *smtp.RcptOptions
+
+	// Trace is told of this message only, before Config.Trace is; nil: nothing
+	// is told. A queue writes down with it what each transaction of a message
+	// has settled, before the next begins.
+	Trace *Trace
 }
 
 // A State is what became of one recipient.
@@ -97,8 +102,10 @@ func (r *Result) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// validate finds what must not go on the wire. The error is a *[FieldError].
-func (m *Message) validate() error {
+// Validate says whether m may go on the wire, as Send and Try do before anything
+// else: nil, or a *[FieldError]. It does not open the body. A program that keeps
+// messages before it sends them can refuse the faulty ones at once.
+func (m *Message) Validate() error {
 	if m == nil {
 		return &FieldError{Field: "Message", Reason: "is nil"}
 	}

@@ -228,3 +228,19 @@ func TestOptions(t *testing.T) {
 		}
 	})
 }
+
+// TestValidate: what Send would refuse is known before, and nil too.
+func TestValidate(t *testing.T) {
+	m := note("a@example.net")
+	if err := m.Validate(); err != nil {
+		t.Error(err)
+	}
+	m.To = append(m.To, "b@example.net>\r\nRCPT TO:<c@example.net")
+	var fe *smtpretry.FieldError
+	if err := m.Validate(); !errors.As(err, &fe) || fe.Field != "Message.To[1]" {
+		t.Errorf("got %v, want a *FieldError of Message.To[1]", err)
+	}
+	if err := (*smtpretry.Message)(nil).Validate(); !errors.As(err, &fe) {
+		t.Errorf("nil: got %v", err)
+	}
+}

@@ -37,7 +37,7 @@ func (c *Client) SendMail(from string, to []string, r io.Reader) error {
 	}
 	var s *spool
 	m := &Message{From: from, To: to, Body: func() (io.ReadCloser, error) { return s.open() }}
-	if err := m.validate(); err != nil {
+	if err := m.Validate(); err != nil {
 		return err // r is still untouched
 	}
 	s, err := newSpool(r, c.cfg.MaxSpool)

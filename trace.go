@@ -4,7 +4,8 @@ import (
 	"time"
 )
 
-// A Trace is told what happens to messages as it happens. Any field may be
+// A Trace is told what happens to messages as it happens: to all of a Client in
+// Config.Trace, to one of them in Message.Trace. Any field may be
 // nil, and a nil *Trace is fine. The functions run on the goroutine of the
 // Send they tell of, between two steps of it, which may hold a connection:
 // they must not block or send with the same Client, and they must be safe for
@@ -36,6 +37,20 @@ type Wait struct {
 	Host  string    // the limiter's key
 	For   string    // what is waited for: "retry", or the limit that binds
 	Until time.Time // when it ends at the earliest, if the host does not come back before; zero if that is not known
+}
+
+func (d *delivery) waiting(w Wait) {
+	if t := d.m.Trace; t != nil && t.Waiting != nil {
+		t.Waiting(w)
+	}
+	d.c.waiting(w)
+}
+
+func (d *delivery) attempted(a Attempt) {
+	if t := d.m.Trace; t != nil && t.Attempted != nil {
+		t.Attempted(a)
+	}
+	d.c.attempted(a)
 }
 
 func (c *Client) waiting(w Wait) {

@@ -1,6 +1,7 @@
 // Package realservers runs the mail servers that are out there, Postfix with
 // postgrey, Exim, OpenSMTPD and Postfix's smtp-sink, for tests that want
-// another's word than a fake server's.
+// another's word than a fake server's; and PostgreSQL, for those that keep mail in
+// it.
 //
 // It needs Linux with apt, dpkg-deb and root. The Debian packages are
 // downloaded and unpacked into the user's cache folder, never installed; of

@@ -4,6 +4,7 @@ package realservers
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -37,7 +38,9 @@ type process struct {
 	Args   []string
 	Env    []string // beside the program's
 	Chroot string
-	Log    string // the file for its output
+	As     *syscall.Credential // nil: as we are
+	End    syscall.Signal      // what asks it to end; 0: SIGTERM
+	Log    string              // the file for its output
 }
 
 // A watch is what a guard is started with.
@@ -77,7 +80,7 @@ func guard() error {
 	if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, prSetChildSubreaper, 1, 0); errno != 0 {
 		return fmt.Errorf("prctl: %w", errno)
 	}
-	leaders := map[int]bool{}
+	leaders := map[int]syscall.Signal{} // with what asks each to end
 	var failed error
 	for _, p := range w.Processes {
 		pid, err := p.start()
@@ -85,7 +88,7 @@ func guard() error {
 			failed = err
 			break
 		}
-		leaders[pid] = true
+		leaders[pid] = cmp.Or(p.End, syscall.SIGTERM)
 	}
 	ended := make(chan int)
 	go reap(ended)
@@ -103,7 +106,7 @@ func guard() error {
 		select {
 		case told = <-order:
 		case pid := <-ended:
-			if !leaders[pid] {
+			if _, ok := leaders[pid]; !ok {
 				continue
 			}
 			delete(leaders, pid)
@@ -112,8 +115,8 @@ func guard() error {
 		break
 	}
 	if told != orderKill {
-		for pid := range leaders {
-			_ = syscall.Kill(pid, syscall.SIGTERM)
+		for pid, end := range leaders {
+			_ = syscall.Kill(pid, end)
 		}
 		grace := time.After(graceTime)
 		for over := false; len(leaders) > 0 && !over; {
@@ -145,7 +148,7 @@ func (p *process) start() (int, error) {
 	cmd := exec.Command(p.Args[0], p.Args[1:]...)
 	cmd.Dir, cmd.Env = "/", append(os.Environ(), p.Env...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Chroot: p.Chroot}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Chroot: p.Chroot, Credential: p.As}
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}

@@ -36,6 +36,9 @@ func Supported() error {
 // each in a folder of its name, and sees to it that what they depend on and
 // the users they run as are there.
 func unpack(packages, users []string) (string, error) {
+	if len(packages) == 0 && len(users) == 0 {
+		return "", nil
+	}
 	if err := Supported(); err != nil {
 		return "", err
 	}
@@ -146,7 +149,8 @@ var library = regexp.MustCompile(`^(lib[a-z0-9.+-]+|zlib1g|perl|netbase)`)
 func libraries(depends string) []string {
 	var names []string
 	for _, one := range strings.Split(depends, ",") {
-		if name := library.FindString(strings.TrimSpace(one)); name != "" {
+		// PostgreSQL needs the large libllvm only to compile queries.
+		if name := library.FindString(strings.TrimSpace(one)); name != "" && !strings.HasPrefix(name, "libllvm") {
 			names = append(names, name)
 		}
 	}
@@ -194,8 +198,14 @@ func ensureUser(name string) error {
 // run returns what a command says. Its error ends with the last lines of what
 // it said besides.
 func run(dir, name string, args ...string) (string, error) {
+	return runAs(nil, dir, name, args...)
+}
+
+// runAs is run as somebody else, unless that is nil.
+func runAs(who *syscall.Credential, dir, name string, args ...string) (string, error) {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
 	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

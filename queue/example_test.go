@@ -1,0 +1,161 @@
+package queue_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/smtpretry/smtpretry"
+	"github.com/smtpretry/smtpretry/internal/testserver"
+	"github.com/smtpretry/smtpretry/queue"
+)
+
+// exampleServer is a mail server, and a relay client for it.
+func exampleServer(cfg testserver.Config) (*testserver.Server, *smtpretry.Client) {
+	srv, err := testserver.Listen(cfg, "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	c, err := newClient(srv.Addr(), 1)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return srv, c
+}
+
+func exampleFile() string {
+	dir, err := os.MkdirTemp("", "smtpretry-queue-*")
+	if err != nil {
+		log.Fatal(err)
+	}
+	return filepath.Join(dir, "mail.db")
+}
+
+func hello(to string) *smtpretry.Message {
+	return &smtpretry.Message{From: "me@example.org", To: []string{to},
+		Body: func() (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader("Subject: hello\r\n\r\nHello.\r\n")), nil
+		}}
+}
+
+// A message is on disk when Enqueue returns, and delivered soon.
+func Example() {
+	srv, relay := exampleServer(testserver.Config{})
+	defer srv.Close()
+
+	ctx := context.Background()
+	q, err := queue.Open(ctx, queue.Config{Database: exampleFile(), Relay: relay})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer q.Close()
+
+	receipt, err := q.Enqueue(ctx, hello("ada@example.net"), queue.Options{Key: "greeting-1"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for {
+		e, err := q.Show(ctx, receipt.ID)
+		if err != nil {
+			log.Fatal(err)
+		}
+		if e.State == queue.Delivered {
+			fmt.Println(e.State, "to", e.Recipients[0].Address)
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	// Output: delivered to ada@example.net
+}
+
+// The message is queued if, and only if, the order is stored.
+func ExampleQueue_EnqueueTx() {
+	ctx := context.Background()
+	q, err := queue.Open(ctx, queue.Config{Database: exampleFile()})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer q.Close()
+	if _, err := q.SQLite().Exec("CREATE TABLE orders (customer text)"); err != nil {
+		log.Fatal(err)
+	}
+
+	tx, err := q.SQLite().BeginTx(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.Exec("INSERT INTO orders VALUES ('ada@example.net')"); err != nil {
+		log.Fatal(err)
+	}
+	if _, err := q.EnqueueTx(ctx, tx, hello("ada@example.net"), queue.Options{}); err != nil {
+		log.Fatal(err)
+	}
+	if err := tx.Commit(); err != nil {
+		log.Fatal(err)
+	}
+
+	list, err := q.List(ctx, queue.Filter{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(list), list[0].State)
+	// Output: 1 waiting
+}
+
+// What fails is told once, with the server's last word.
+func ExampleConfig_onFailed() {
+	srv, relay := exampleServer(testserver.Config{Script: testserver.Script{
+		testserver.On(testserver.Rcpt, testserver.Reply("550 5.1.1 No such user")).Always(),
+	}})
+	defer srv.Close()
+	told := make(chan queue.Notice)
+	ctx := context.Background()
+	q, err := queue.Open(ctx, queue.Config{Database: exampleFile(), Relay: relay, OnFailed: func(n queue.Notice) { told <- n }})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer q.Close()
+	if _, err := q.Enqueue(ctx, hello("nobody@example.net"), queue.Options{}); err != nil {
+		log.Fatal(err)
+	}
+	n := <-told
+	fmt.Println(n.Recipients[0].Address, n.Entry.Cause, n.Entry.Reply)
+	// Output: nobody@example.net bad-recipient 550 5.1.1 No such user
+}
+
+// A destination is held and looked into from another process.
+func ExampleAttach() {
+	ctx := context.Background()
+	file := exampleFile()
+	deliverer, err := queue.Open(ctx, queue.Config{Database: file})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer deliverer.Close()
+
+	q, err := queue.Attach(ctx, queue.Config{Database: file})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer q.Close()
+	if _, err := q.Enqueue(ctx, hello("ada@example.net"), queue.Options{}); err != nil {
+		log.Fatal(err)
+	}
+	if err := q.Hold(ctx, "relay", time.Time{}, "maintenance"); err != nil {
+		log.Fatal(err)
+	}
+	counts, err := q.Count(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, c := range counts {
+		fmt.Println(c.Host, c.State, c.N, c.Held)
+	}
+	// Output: relay waiting 1 true
+}
