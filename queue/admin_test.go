@@ -53,7 +53,7 @@ func TestLookAfter(t *testing.T) {
 		if holds, err := beside.Holds(ctx); err != nil || len(holds) != 1 || holds[0].Reason != "maintenance" {
 			t.Errorf("holds %+v, %v", holds, err)
 		}
-		time.Sleep(time.Second) // as long as it may take
+		eventually(t, "the hold", func() bool { return queue.IsHeld(q, "relay") })
 		var ids []int64
 		for i := range 5 {
 			ids = append(ids, enqueue(t, q, note(fmt.Sprintf("r%d@example.net", i)), queue.Options{}).ID)

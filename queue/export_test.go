@@ -11,6 +11,9 @@ func Again(p *smtpretry.Policy, tries int, v smtpretry.Verdict, now, until time.
 	return again(p, tries, v, now, until, chance)
 }
 
+// IsHeld says whether q knows that a host is held.
+func IsHeld(q *Queue, host string) bool { return q.d.isHeld(host, time.Now()) }
+
 // SetNodeSilence makes others' messages be taken over sooner. It is for before
 // the first queue is opened.
 func SetNodeSilence(d time.Duration) { nodeSilence = d }
