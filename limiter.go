@@ -22,8 +22,8 @@ import (
 // had been let through before the change still goes by the limit of that time.
 //
 // What is not known of a host is found out gently: it is sent 2 messages per
-// second at first, 3 at once, over one connection more at a time, and more as
-// it takes them. What it refuses teaches exactly what was refused: the rate,
+// second at first, after a burst of 3, one after the other, over one connection
+// more at a time, and more as it takes them. What it refuses teaches exactly what was refused: the rate,
 // connections at once, messages on a connection, recipients in a transaction.
 // A refusal of everything pauses the host once for all, longer each time, and
 // after the pause one message goes first. [Limiter.SetLimit] tells all about a
