@@ -143,7 +143,7 @@ func TestRiverInterface(t *testing.T) {
 			relay(t, srv)(c)
 			c.Policy.Backoff.Initial, c.Policy.Backoff.Max = time.Hour, time.Hour
 		})
-		var cancel, retry func(id int64) error
+		var cancel, retry, remove func(id int64) error
 		var errorsOf func(id int64) int
 		if p.isPostgres() {
 			c, err := river.NewClient(riverpgxv5.New(q.Postgres()), &river.Config{Schema: p.Schema})
@@ -152,6 +152,7 @@ func TestRiverInterface(t *testing.T) {
 			}
 			cancel = func(id int64) error { _, err := c.JobCancel(t.Context(), id); return err }
 			retry = func(id int64) error { _, err := c.JobRetry(t.Context(), id); return err }
+			remove = func(id int64) error { _, err := c.JobDelete(t.Context(), id); return err }
 			errorsOf = func(id int64) int { j, _ := c.JobGet(t.Context(), id); return len(j.Errors) }
 		} else {
 			c, err := river.NewClient(riversqlite.New(q.SQLite()), &river.Config{})
@@ -160,6 +161,7 @@ func TestRiverInterface(t *testing.T) {
 			}
 			cancel = func(id int64) error { _, err := c.JobCancel(t.Context(), id); return err }
 			retry = func(id int64) error { _, err := c.JobRetry(t.Context(), id); return err }
+			remove = func(id int64) error { _, err := c.JobDelete(t.Context(), id); return err }
 			errorsOf = func(id int64) int { j, _ := c.JobGet(t.Context(), id); return len(j.Errors) }
 		}
 		later := enqueue(t, q, note("later@example.net"), queue.Options{})
@@ -184,6 +186,13 @@ func TestRiverInterface(t *testing.T) {
 			t.Fatal(err)
 		}
 		awaitState(t, q, waits.ID, queue.Dropped)
+		if err := remove(enqueue(t, q, note("waits@example.net"), queue.Options{At: time.Now().Add(time.Second)}).ID); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the end of what was deleted", func() bool {
+			list, err := q.List(t.Context(), queue.Filter{})
+			return err == nil && len(list) == 0
+		})
 		if n := times(srv)["waits@example.net"]; n > 0 {
 			t.Error("what was cancelled was sent")
 		}

@@ -67,8 +67,9 @@ func (q *Queue) claim(ctx context.Context, tx transaction, n map[string]int, now
 	if err != nil || len(ready) == len(all) {
 		return got, err
 	}
-	// The others' jobs are no longer pending: somebody has cancelled, deleted
-	// or started them in River's interface.
+	// The others' jobs are not pending: somebody has cancelled, deleted or
+	// started them in River's interface, or River's completion of an earlier
+	// attempt was late.
 	for host, ids := range got {
 		var rest []int64
 		for _, id := range ids {
@@ -119,8 +120,13 @@ func (q *Queue) reconcile(ctx context.Context, tx transaction, id int64) error {
 		return err
 	}
 	switch state {
-	case "available", "running", "scheduled", "retryable":
-		// It is sent by whoever gets it from River.
+	case "cancelled", "": // by hand; River cancels nothing by itself, and deletes what is finalized only
+	case "completed", "discarded":
+		if _, err := tx.exec(ctx, sqlJobWaits, id, 0, stamp(time.Now())); err != nil {
+			return err
+		}
+		fallthrough
+	default: // or it is sent by whoever gets it from River
 		_, err := tx.exec(ctx, "UPDATE {mail} SET state = 0, node = '' WHERE id = $1", id)
 		return err
 	}

@@ -218,6 +218,31 @@ func report(t *testing.T, body []byte) (parts []string) {
 	return parts
 }
 
+// TestQuickRetries: attempts that follow each other faster than River's own books
+// lose nothing.
+func TestQuickRetries(t *testing.T) {
+	onBoth(t, func(t *testing.T, p place) {
+		const n = 40
+		srv := listen(t, testserver.Config{Script: testserver.Script{
+			testserver.On(testserver.Rcpt, testserver.Reply("450 4.2.1 Again")).Times(10 * n),
+		}})
+		q := open(t, p, func(c *queue.Config) {
+			relay(t, srv)(c)
+			c.Policy.Backoff = smtpretry.Backoff{Initial: 20 * time.Millisecond, Max: 100 * time.Millisecond}
+		})
+		var ids []int64
+		for i := range n {
+			ids = append(ids, enqueue(t, q, note(fmt.Sprintf("r%d@example.net", i)), queue.Options{}).ID)
+		}
+		for _, id := range ids {
+			awaitState(t, q, id, queue.Delivered)
+		}
+		if len(times(srv)) != n || len(srv.Messages()) != n {
+			t.Errorf("%d messages for %d recipients", len(srv.Messages()), len(times(srv)))
+		}
+	})
+}
+
 // TestLimit: what a limit does not let through yet waits without losing attempts
 // or its place, and others are not delayed.
 func TestLimit(t *testing.T) {

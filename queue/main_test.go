@@ -217,8 +217,15 @@ func show(t testing.TB, q *queue.Queue, id int64) queue.Entry {
 // awaitState waits until an entry stands somewhere.
 func awaitState(t testing.TB, q *queue.Queue, id int64, s queue.State) queue.Entry {
 	t.Helper()
-	eventually(t, fmt.Sprintf("entry %d %v, it is %+v", id, s, show(t, q, id)), func() bool { return show(t, q, id).State == s })
-	return show(t, q, id)
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		e := show(t, q, id)
+		if e.State == s {
+			return e
+		}
+		if time.Now().After(end) {
+			t.Fatalf("entry %d is not %v in time: %+v", id, s, e)
+		}
+	}
 }
 
 // times counts how often each recipient got a message.

@@ -27,11 +27,14 @@ const (
 		"WHERE id = $1 AND state = 1 AND node = $11"
 	sqlSettleAny = "UPDATE {mail} SET state = $2, due = $3, alarm = $4, finished = $5, attempts = $6, cause = $7, reply = $8, rcpts = $9, history = $10, node = '' " +
 		"WHERE id = $1"
-	sqlJobsDone    = "UPDATE {job} SET state = 'completed', finalized_at = {now} WHERE id {in:$1:in} AND finalized_at IS NULL"
-	sqlJobsFailed  = "UPDATE {job} SET state = 'discarded', finalized_at = {now} WHERE id {in:$1:in} AND finalized_at IS NULL"
-	sqlJobsDropped = "UPDATE {job} SET state = 'cancelled', finalized_at = {now} WHERE id {in:$1:in} AND finalized_at IS NULL"
-	sqlJobWaits    = "UPDATE {job} SET state = 'pending', queue = '" + mailQueue + "', attempt = {greatest}(attempt - $2, 0), scheduled_at = {when $3} " +
-		"WHERE id = $1 AND finalized_at IS NULL"
+	// River's own completion of an attempt comes some time after ours. It leaves
+	// a job alone that is not running, but it may be running again by then, and
+	// is taken for completed: what it says is overruled.
+	sqlJobsDone    = "UPDATE {job} SET state = 'completed', finalized_at = {now} WHERE id {in:$1:in}"
+	sqlJobsFailed  = "UPDATE {job} SET state = 'discarded', finalized_at = {now} WHERE id {in:$1:in}"
+	sqlJobsDropped = "UPDATE {job} SET state = 'cancelled', finalized_at = {now} WHERE id {in:$1:in}"
+	sqlJobWaits    = "UPDATE {job} SET state = 'pending', finalized_at = NULL, queue = '" + mailQueue + "', attempt = {greatest}(attempt - $2, 0), scheduled_at = {when $3} " +
+		"WHERE id = $1 AND state <> 'cancelled'"
 	sqlJobError     = "UPDATE {job} SET {add error} WHERE id = $1"
 	sqlDropBodies   = "DELETE FROM {body} WHERE id {in:$1:in} AND refs <= 1"
 	sqlReleaseBody  = "UPDATE {body} SET refs = refs - 1 WHERE id {in:$1:in}"

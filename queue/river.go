@@ -39,6 +39,9 @@ type workers struct {
 	pollOnly bool          // it is not told
 }
 
+// leastKeep is how long River keeps finished jobs at least.
+const leastKeep = 6 * time.Hour
+
 type mailWorker struct {
 	river.WorkerDefaults[jobArgs]
 	work func(ctx context.Context, job int64) error
@@ -132,8 +135,8 @@ func (r *riverSide[TTx]) notify(ctx context.Context, tx TTx, queue string) error
 }
 
 // start works. How a job ends is written by us, in one transaction with our own
-// record of it, and River's own completion, which comes later and not for sure,
-// finds the job no longer running and leaves it alone.
+// record of it. River's own completion comes later and not for sure; what it says
+// does not count.
 func (r *riverSide[TTx]) start(ctx context.Context, w *workers) error {
 	ws := river.NewWorkers()
 	river.AddWorker(ws, &mailWorker{work: w.work})
@@ -157,9 +160,11 @@ func (r *riverSide[TTx]) start(ctx context.Context, w *workers) error {
 		JobTimeout:           -1,
 		RescueStuckJobsAfter: 10 * 365 * 24 * time.Hour,
 
-		CancelledJobRetentionPeriod: w.keep,
-		CompletedJobRetentionPeriod: w.keep,
-		DiscardedJobRetentionPeriod: w.keep,
+		// Longer than any attempt, in the course of which River may take the job
+		// for completed (see record.go).
+		CancelledJobRetentionPeriod: max(w.keep, leastKeep),
+		CompletedJobRetentionPeriod: max(w.keep, leastKeep),
+		DiscardedJobRetentionPeriod: max(w.keep, leastKeep),
 	})
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -389,7 +390,7 @@ func localVerdict(err error) smtpretry.Verdict {
 // said is a verdict's reply in one line.
 func said(v smtpretry.Verdict) string {
 	if v.Code == 0 {
-		return v.Text
+		return cmp.Or(v.Text, "no reply, "+v.Cause.String()+" at "+v.Stage.String())
 	}
 	code := strconv.Itoa(v.Code)
 	if e := v.Enhanced; e[0] != 0 {
