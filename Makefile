@@ -40,7 +40,7 @@ lint: $(LINT)
 	@set -ex; for m in $(MODULES); do \
 		.ci/alone $$m go vet ./...; \
 		.ci/alone $$m go mod tidy -diff; \
-		(cd $$m && GOLANGCI_LINT_CACHE=$(CURDIR)/.bin/cache $(LINT) run ./...); \
+		(cd $$m && GOLANGCI_LINT_CACHE=$(CURDIR)/.bin/cache $(LINT) run --allow-parallel-runners ./...); \
 	done
 
 $(LINT):
