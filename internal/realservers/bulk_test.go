@@ -70,7 +70,7 @@ func TestWrapMany(t *testing.T) {
 	summary.Add(t, "The same with Wrap: %d sent, %d delivered, %d missing, %d doubled, %d times 421 met", messages, messages-missing, missing, doubled, refused)
 }
 
-// TestQueued: messages that queue for one connection follow each the dot of the
+// TestQueued: messages that queue for one connection go each with the dot of the
 // one before it, and all arrive once. OpenSMTPD does not offer PIPELINING.
 func TestQueued(t *testing.T) {
 	t.Parallel()
@@ -90,9 +90,9 @@ func TestQueued(t *testing.T) {
 			sendEach(t, c, to, 20)
 			missing, doubled := tookOnce(t, s, took(listener), to)
 			if test.offered != (tap.behind > messages/2) {
-				t.Errorf("%d messages followed a dot:%s", tap.behind, seen.verdicts())
+				t.Errorf("%d messages went with a dot:%s", tap.behind, seen.verdicts())
 			}
-			summary.Add(t, "%s, one connection: %d sent, %d of them behind the dot of another, %d missing, %d doubled",
+			summary.Add(t, "%s, one connection: %d sent, %d of them with the dot of another, %d missing, %d doubled",
 				listener, messages, tap.behind, missing, doubled)
 		})
 	}

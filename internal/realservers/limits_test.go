@@ -58,7 +58,7 @@ func TestRates(t *testing.T) {
 		t.Run(test.listener, func(t *testing.T) {
 			t.Parallel()
 			s, seen := test.server(t), new(attempts)
-			to := names(test.listener+"-", 12)
+			to := names(test.listener+"-", 20)
 			c := client(t, s.Addr(test.listener), func(cfg *smtpretry.Config) {
 				cfg.Limiter, cfg.Trace = test.limiter, seen.trace()
 			})

@@ -13,7 +13,7 @@ import (
 type wiretap struct {
 	mu     sync.Mutex
 	buf    []byte
-	behind int // groups of commands that went out before the reply to a dot had come
+	behind int // groups of commands that went out with a dot
 }
 
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -39,25 +39,15 @@ func (w *wiretap) bytes() []byte {
 
 type tapped struct {
 	net.Conn
-	w      *wiretap
-	dotted bool // a dot is the last that was written, and nothing has come since
-}
-
-func (c *tapped) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	c.w.mu.Lock()
-	defer c.w.mu.Unlock()
-	c.dotted = c.dotted && n == 0
-	return n, err
+	w *wiretap
 }
 
 func (c *tapped) Write(p []byte) (int, error) {
 	c.w.mu.Lock()
 	c.w.buf = append(c.w.buf, p...)
-	if c.dotted && bytes.HasPrefix(p, []byte("MAIL FROM")) {
+	if bytes.Contains(p, []byte("\r\n.\r\nMAIL FROM")) {
 		c.w.behind++
 	}
-	c.dotted = bytes.HasSuffix(p, []byte("\r\n.\r\n"))
 	c.w.mu.Unlock()
 	return c.Conn.Write(p)
 }
