@@ -28,12 +28,13 @@ func exampleServer(cfg testserver.Config) (*testserver.Server, *smtpretry.Client
 	return srv, c
 }
 
-func exampleFile() string {
+// exampleFile is a file in a folder that remove removes.
+func exampleFile() (file string, remove func()) {
 	dir, err := os.MkdirTemp("", "smtpretry-queue-*")
 	if err != nil {
 		log.Fatal(err)
 	}
-	return filepath.Join(dir, "mail.db")
+	return filepath.Join(dir, "mail.db"), func() { os.RemoveAll(dir) }
 }
 
 func hello(to string) *smtpretry.Message {
@@ -49,7 +50,9 @@ func Example() {
 	defer srv.Close()
 
 	ctx := context.Background()
-	q, err := queue.Open(ctx, queue.Config{Database: exampleFile(), Relay: relay})
+	file, remove := exampleFile()
+	defer remove()
+	q, err := queue.Open(ctx, queue.Config{Database: file, Relay: relay})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -76,7 +79,9 @@ func Example() {
 // The message is queued if, and only if, the order is stored.
 func ExampleQueue_EnqueueTx() {
 	ctx := context.Background()
-	q, err := queue.Open(ctx, queue.Config{Database: exampleFile()})
+	file, remove := exampleFile()
+	defer remove()
+	q, err := queue.Open(ctx, queue.Config{Database: file})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -116,7 +121,9 @@ func ExampleConfig_onFailed() {
 	defer srv.Close()
 	told := make(chan queue.Notice)
 	ctx := context.Background()
-	q, err := queue.Open(ctx, queue.Config{Database: exampleFile(), Relay: relay, OnFailed: func(n queue.Notice) { told <- n }})
+	file, remove := exampleFile()
+	defer remove()
+	q, err := queue.Open(ctx, queue.Config{Database: file, Relay: relay, OnFailed: func(n queue.Notice) { told <- n }})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -132,7 +139,8 @@ func ExampleConfig_onFailed() {
 // A destination is held and looked into from another process.
 func ExampleAttach() {
 	ctx := context.Background()
-	file := exampleFile()
+	file, remove := exampleFile()
+	defer remove()
 	deliverer, err := queue.Open(ctx, queue.Config{Database: file})
 	if err != nil {
 		log.Fatal(err)
