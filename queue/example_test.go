@@ -19,22 +19,22 @@ import (
 func exampleServer(cfg testserver.Config) (*testserver.Server, *smtpretry.Client) {
 	srv, err := testserver.Listen(cfg, "127.0.0.1:0")
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	c, err := newClient(srv.Addr(), 1)
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	return srv, c
 }
 
-// exampleFile is a file in a folder that remove removes.
-func exampleFile() (file string, remove func()) {
-	dir, err := os.MkdirTemp("", "smtpretry-queue-*")
+// exampleFile is a file of its own, which goes with the tests.
+func exampleFile() string {
+	dir, err := os.MkdirTemp(temporary, "")
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
-	return filepath.Join(dir, "mail.db"), func() { os.RemoveAll(dir) }
+	return filepath.Join(dir, "mail.db")
 }
 
 func hello(to string) *smtpretry.Message {
@@ -50,22 +50,21 @@ func Example() {
 	defer srv.Close()
 
 	ctx := context.Background()
-	file, remove := exampleFile()
-	defer remove()
+	file := exampleFile()
 	q, err := queue.Open(ctx, queue.Config{Database: file, Relay: relay})
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	defer q.Close()
 
 	receipt, err := q.Enqueue(ctx, hello("ada@example.net"), queue.Options{Key: "greeting-1"})
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	for {
 		e, err := q.Show(ctx, receipt.ID)
 		if err != nil {
-			log.Fatal(err)
+			log.Panic(err)
 		}
 		if e.State == queue.Delivered {
 			fmt.Println(e.State, "to", e.Recipients[0].Address)
@@ -79,35 +78,34 @@ func Example() {
 // The message is queued if, and only if, the order is stored.
 func ExampleQueue_EnqueueTx() {
 	ctx := context.Background()
-	file, remove := exampleFile()
-	defer remove()
+	file := exampleFile()
 	q, err := queue.Open(ctx, queue.Config{Database: file})
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	defer q.Close()
 	if _, err := q.SQLite().Exec("CREATE TABLE orders (customer text)"); err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 
 	tx, err := q.SQLite().BeginTx(ctx, nil)
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	defer tx.Rollback()
 	if _, err := tx.Exec("INSERT INTO orders VALUES ('ada@example.net')"); err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	if _, err := q.EnqueueTx(ctx, tx, hello("ada@example.net"), queue.Options{}); err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	if err := tx.Commit(); err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 
 	list, err := q.List(ctx, queue.Filter{})
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	fmt.Println(len(list), list[0].State)
 	// Output: 1 waiting
@@ -121,15 +119,14 @@ func ExampleConfig_onFailed() {
 	defer srv.Close()
 	told := make(chan queue.Notice)
 	ctx := context.Background()
-	file, remove := exampleFile()
-	defer remove()
+	file := exampleFile()
 	q, err := queue.Open(ctx, queue.Config{Database: file, Relay: relay, OnFailed: func(n queue.Notice) { told <- n }})
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	defer q.Close()
 	if _, err := q.Enqueue(ctx, hello("nobody@example.net"), queue.Options{}); err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	n := <-told
 	fmt.Println(n.Recipients[0].Address, n.Entry.Cause, n.Entry.Reply)
@@ -139,28 +136,27 @@ func ExampleConfig_onFailed() {
 // A destination is held and looked into from another process.
 func ExampleAttach() {
 	ctx := context.Background()
-	file, remove := exampleFile()
-	defer remove()
+	file := exampleFile()
 	deliverer, err := queue.Open(ctx, queue.Config{Database: file})
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	defer deliverer.Close()
 
 	q, err := queue.Attach(ctx, queue.Config{Database: file})
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	defer q.Close()
 	if _, err := q.Enqueue(ctx, hello("ada@example.net"), queue.Options{}); err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	if err := q.Hold(ctx, "relay", time.Time{}, "maintenance"); err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	counts, err := q.Count(ctx)
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	for _, c := range counts {
 		fmt.Println(c.Host, c.State, c.N, c.Held)
