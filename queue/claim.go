@@ -37,6 +37,9 @@ func (q *Queue) claim(ctx context.Context, tx transaction, n map[string]int, now
 	got := map[string][]int64{}
 	var all []int64
 	for host, most := range n {
+		if most == 0 {
+			continue
+		}
 		r, err := tx.query(ctx, sqlClaimable, host, stamp(now), most)
 		err = scan(r, err, func(r rows) error {
 			var id int64

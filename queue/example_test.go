@@ -19,19 +19,20 @@ import (
 func exampleServer(cfg testserver.Config) (*testserver.Server, *smtpretry.Client) {
 	srv, err := testserver.Listen(cfg, "127.0.0.1:0")
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	c, err := newClient(srv.Addr(), 1)
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	return srv, c
 }
 
+// exampleFile is a file of its own, which goes with the tests.
 func exampleFile() string {
-	dir, err := os.MkdirTemp("", "smtpretry-queue-*")
+	dir, err := os.MkdirTemp(temporary, "")
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	return filepath.Join(dir, "mail.db")
 }
@@ -49,20 +50,21 @@ func Example() {
 	defer srv.Close()
 
 	ctx := context.Background()
-	q, err := queue.Open(ctx, queue.Config{Database: exampleFile(), Relay: relay})
+	file := exampleFile()
+	q, err := queue.Open(ctx, queue.Config{Database: file, Relay: relay})
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	defer q.Close()
 
 	receipt, err := q.Enqueue(ctx, hello("ada@example.net"), queue.Options{Key: "greeting-1"})
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	for {
 		e, err := q.Show(ctx, receipt.ID)
 		if err != nil {
-			log.Fatal(err)
+			log.Panic(err)
 		}
 		if e.State == queue.Delivered {
 			fmt.Println(e.State, "to", e.Recipients[0].Address)
@@ -76,33 +78,34 @@ func Example() {
 // The message is queued if, and only if, the order is stored.
 func ExampleQueue_EnqueueTx() {
 	ctx := context.Background()
-	q, err := queue.Open(ctx, queue.Config{Database: exampleFile()})
+	file := exampleFile()
+	q, err := queue.Open(ctx, queue.Config{Database: file})
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	defer q.Close()
 	if _, err := q.SQLite().Exec("CREATE TABLE orders (customer text)"); err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 
 	tx, err := q.SQLite().BeginTx(ctx, nil)
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	defer tx.Rollback()
 	if _, err := tx.Exec("INSERT INTO orders VALUES ('ada@example.net')"); err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	if _, err := q.EnqueueTx(ctx, tx, hello("ada@example.net"), queue.Options{}); err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	if err := tx.Commit(); err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 
 	list, err := q.List(ctx, queue.Filter{})
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	fmt.Println(len(list), list[0].State)
 	// Output: 1 waiting
@@ -116,13 +119,14 @@ func ExampleConfig_onFailed() {
 	defer srv.Close()
 	told := make(chan queue.Notice)
 	ctx := context.Background()
-	q, err := queue.Open(ctx, queue.Config{Database: exampleFile(), Relay: relay, OnFailed: func(n queue.Notice) { told <- n }})
+	file := exampleFile()
+	q, err := queue.Open(ctx, queue.Config{Database: file, Relay: relay, OnFailed: func(n queue.Notice) { told <- n }})
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	defer q.Close()
 	if _, err := q.Enqueue(ctx, hello("nobody@example.net"), queue.Options{}); err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	n := <-told
 	fmt.Println(n.Recipients[0].Address, n.Entry.Cause, n.Entry.Reply)
@@ -135,24 +139,24 @@ func ExampleAttach() {
 	file := exampleFile()
 	deliverer, err := queue.Open(ctx, queue.Config{Database: file})
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	defer deliverer.Close()
 
 	q, err := queue.Attach(ctx, queue.Config{Database: file})
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	defer q.Close()
 	if _, err := q.Enqueue(ctx, hello("ada@example.net"), queue.Options{}); err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	if err := q.Hold(ctx, "relay", time.Time{}, "maintenance"); err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	counts, err := q.Count(ctx)
 	if err != nil {
-		log.Fatal(err)
+		log.Panic(err)
 	}
 	for _, c := range counts {
 		fmt.Println(c.Host, c.State, c.N, c.Held)

@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"context"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,4 +27,13 @@ func startPostgres() (url string, stop func() error, err error) {
 		return c.Close(ctx)
 	})
 	return s.PostgresURL("postgres"), s.Close, err
+}
+
+// cpuTime is what this process has used so far.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -26,7 +26,13 @@ func TestMain(m *testing.M) {
 		return
 	}
 	queue.SetNodeSilence(2 * time.Second)
+	var err error
+	if temporary, err = os.MkdirTemp("", "smtpretry-queue-*"); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
 	code := m.Run()
+	os.RemoveAll(temporary)
 	if stopPostgres != nil {
 		if err := stopPostgres(); err != nil {
 			fmt.Println(err)
@@ -36,7 +42,10 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-var stopPostgres func() error
+var (
+	stopPostgres func() error
+	temporary    string // a folder for the examples
+)
 
 // postgres is where the tests' databases are.
 var postgres = sync.OnceValues(func() (string, error) {

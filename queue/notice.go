@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -118,18 +119,29 @@ func (t *teller) tell(ctx context.Context) (more bool, err error) {
 			return false, nil
 		}
 		m, err := t.q.load(ctx, t.q.e.reader(), d.mail)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return true, err
+		}
 		if err == nil {
 			t.call(d.kind, m, d.rcpts)
 		}
-		err = within(ctx, t.q.e, true, func(tx transaction) error {
-			_, err := tx.exec(ctx, "DELETE FROM {notice} WHERE id = $1", d.id)
-			return err
-		})
+		err = t.told(ctx, d.id)
 		if err != nil {
 			return true, err
 		}
 	}
 	return len(list) > 0, nil
+}
+
+// told removes a notice, even if the queue is being closed: otherwise it would be
+// told again.
+func (t *teller) told(ctx context.Context, id int64) error {
+	ctx, cancel := t.q.bounded(context.WithoutCancel(ctx))
+	defer cancel()
+	return within(ctx, t.q.e, true, func(tx transaction) error {
+		_, err := tx.exec(ctx, "DELETE FROM {notice} WHERE id = $1", id)
+		return err
+	})
 }
 
 func (t *teller) call(kind noticeKind, m *mail, at []int) {

@@ -118,7 +118,7 @@ func (e *postgresEngine) explain(err error) error {
 		return err
 	case errors.As(err, &pe) && pe.Code == "53100":
 		return fmt.Errorf("%w: %w", ErrDiskFull, err)
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &pe) && pe.Code == "55P03":
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &pe) && (pe.Code == "55P03" || pe.Code == "40P01"):
 		return fmt.Errorf("%w: %w", ErrBusy, err)
 	}
 	return err

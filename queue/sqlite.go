@@ -131,7 +131,7 @@ func (e *sqliteEngine) insertJobs(ctx context.Context, tx transaction, jobs []ri
 func (e *sqliteEngine) notify(context.Context, transaction, string) error { return nil }
 
 func (e *sqliteEngine) start(ctx context.Context, w *workers) error {
-	w.poll, w.pollOnly = 15*time.Millisecond, true
+	w.poll, w.pollOnly = 25*time.Millisecond, true
 	return e.riverSide.start(ctx, w)
 }
 

@@ -39,7 +39,11 @@ func StartPostgres() (*Server, error) {
 		return nil, err
 	}
 	if packages != nil {
-		if bin, err = findPostgres(s.pkg(packages[0], "")); err != nil {
+		// Its user cannot look into the cache, which is root's.
+		if err := s.copyPackage(packages[0]); err != nil {
+			return nil, joinClose(err, s)
+		}
+		if bin, err = findPostgres(s.path("pkg")); err != nil {
 			return nil, joinClose(err, s)
 		}
 	}
@@ -47,6 +51,19 @@ func StartPostgres() (*Server, error) {
 		return nil, fmt.Errorf("postgres: %w", joinClose(err, s))
 	}
 	return s.launch()
+}
+
+// copyPackage puts what an unpacked package holds into the folder of s: as links,
+// or as copies where that is another disk.
+func (s *Server) copyPackage(pkg string) error {
+	if _, err := run("/", "cp", "-al", s.pkg(pkg, ""), s.path("pkg")); err == nil {
+		return nil
+	}
+	if err := os.RemoveAll(s.path("pkg")); err != nil {
+		return err
+	}
+	_, err := run("/", "cp", "-a", s.pkg(pkg, ""), s.path("pkg"))
+	return err
 }
 
 // PostgresURL returns where a database of a server is.
