@@ -8,7 +8,8 @@ LINT := $(CURDIR)/.bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 # The Go modules of this repository, the library first. go.work lets each use
 # the others as they stand here; .ci/alone runs a command in one of them without
 # go.work, as its users have it.
-MODULES := . bench queue examples/queue examples/queueui
+MODULES := . bench queue cmd/smtpretry metrics/otel metrics/prometheus statuspage store/pgstore store/redisstore \
+	examples/fleet examples/queue examples/queueui
 
 # SQLite in Go is C that was translated: its pointers are none for checkptr, which
 # -race turns on.

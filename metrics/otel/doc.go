@@ -1,0 +1,4 @@
+// Package otel is yet to be written.
+package otel
+
+import _ "github.com/smtpretry/smtpretry"

@@ -1,0 +1,4 @@
+// Package statuspage is yet to be written.
+package statuspage
+
+import _ "github.com/smtpretry/smtpretry"
