@@ -54,7 +54,8 @@
 //   - Durability. A message that is being tried lives in memory: a program
 //     that ends loses it. The module smtpretry/queue is a durable queue on top
 //     of [Client.Try], which makes one attempt.
-//   - Limits across processes. A [Limiter] knows what its own process sends.
+//   - Limits across processes, by itself. A [Limiter] knows what its own process
+//     sends, until [Limiter.Share] gives it a store that all of them reach.
 //   - Exactly once. Between the final dot and its reply SMTP cannot tell
 //     (RFC 1047); smtpretry says so instead of guessing.
 package smtpretry

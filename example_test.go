@@ -2,9 +2,12 @@ package smtpretry_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -196,184 +199,39 @@ func ExampleSendMail() {
 	// Output: error: <nil>
 }
 
-// Classify tells what an error of go-smtp's client means, without sending
-// anything.
-func ExampleClassify() {
-	err := &smtp.SMTPError{
-		Code:         421,
-		EnhancedCode: smtp.EnhancedCode{4, 7, 0},
-		Message:      "Too many connections, try again in 5 minutes",
-	}
-	v := smtpretry.Classify(err, smtpretry.StageGreeting)
-	fmt.Println("class:", v.Class)
-	fmt.Println("cause:", v.Cause)
-	fmt.Println("scope:", v.Scope)
-	fmt.Println("wait: ", v.RetryAfter)
-	// Output:
-	// class: temporary
-	// cause: connection-limit
-	// scope: connection
-	// wait:  5m0s
-}
-
-func ExampleVerdict_Advice() {
-	err := &smtp.SMTPError{
-		Code:         450,
-		EnhancedCode: smtp.EnhancedCode{4, 2, 0},
-		Message:      "Greylisted, please come back later",
-	}
-	fmt.Println(smtpretry.Classify(err, smtpretry.StageRcpt).Advice())
-	// Output: Greylisting: a first contact is put off on purpose. Try again from the same IP address with the same sender and recipient after some minutes; changing any of them starts the wait anew.
-}
-
-// The waits of the default policy, each of which is spread by ±50 %.
-func ExampleBackoff_Delay() {
-	var b smtpretry.Backoff
-	for n := 1; n <= 8; n++ {
-		fmt.Println(n, b.Delay(n))
-	}
-	// Output:
-	// 1 5s
-	// 2 10s
-	// 3 20s
-	// 4 40s
-	// 5 1m20s
-	// 6 2m40s
-	// 7 5m0s
-	// 8 5m0s
-}
-
-// The error says why it stopped, and holds the server's reply.
-func ExampleSendError() {
-	dialer, stop := exampleServer(
-		testserver.On(testserver.Mail, testserver.Reply("550 5.7.1 Sender blocked")),
-	)
-	defer stop()
-	client, err := smtpretry.New(smtpretry.Config{Dialer: dialer})
+// SendMailTLS encrypts from the first octet, and talks to nobody whose
+// certificate does not prove the name.
+func ExampleSendMailTLS() {
+	srv, err := testserver.Listen(testserver.Config{TLS: testserver.ImplicitTLS, Cert: testserver.WrongNameCert}, "127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}
-	defer client.Quit()
+	defer srv.Close()
 
-	err = client.SendMail("me@example.org", []string{"you@example.net"}, strings.NewReader(greeting))
-
-	var failed *smtpretry.SendError
-	if errors.As(err, &failed) {
-		fmt.Println("outcome: ", failed.Result)
-	}
-	fmt.Println("rejected:", errors.Is(err, smtpretry.ErrRejected))
-	fmt.Println("in doubt:", errors.Is(err, smtpretry.ErrInDoubt))
-	var reply *smtp.SMTPError
-	if errors.As(err, &reply) {
-		fmt.Println("reply:   ", reply.Code, reply.Message)
-	}
-	// Output:
-	// outcome:  1 rejected
-	// rejected: true
-	// in doubt: false
-	// reply:    550 Sender blocked
+	err = smtpretry.SendMailTLS(srv.Addr(), nil, "me@example.org", []string{"you@example.net"}, strings.NewReader(greeting))
+	var untrusted *tls.CertificateVerificationError
+	fmt.Println(errors.Is(err, smtpretry.ErrRefused), errors.As(err, &untrusted), len(srv.Messages()))
+	// Output: true true 0
 }
 
-// At most four attempts within a minute.
-func ExamplePolicy() {
-	dialer, stop := exampleServer(putOff(100))
-	defer stop()
-	client, err := smtpretry.New(smtpretry.Config{
-		Dialer: dialer,
-		Policy: smtpretry.Policy{
-			MaxAttempts: 4,
-			MaxElapsed:  time.Minute,
-			Backoff:     smtpretry.Backoff{Initial: time.Millisecond, Multiplier: 1.5},
-		},
-	})
+// A server that is reached by LMTP on a connection that needs no encryption.
+func ExampleDialer() {
+	network := memnet.New()
+	l, err := network.Listen("mail.example.org:24")
 	if err != nil {
 		panic(err)
 	}
-	defer client.Quit()
+	srv := testserver.New(testserver.Config{LMTP: true})
+	go srv.Serve(l)
+	defer srv.Close()
 
-	err = client.SendMail("me@example.org", []string{"you@example.net"}, strings.NewReader(greeting))
-	fmt.Println(errors.Is(err, smtpretry.ErrExhausted))
-	fmt.Println(err)
-	// Output:
-	// true
-	// smtpretry: mail.example.org: attempts exhausted (1 deferred): 450 4.2.1 Mailbox temporarily unavailable [temporary bad-recipient at rcpt, about the recipient]
-}
-
-// A Trace is told of each attempt as it ends.
-func ExampleTrace() {
-	dialer, stop := exampleServer(putOff(1))
-	defer stop()
-	client, err := smtpretry.New(smtpretry.Config{
-		Dialer: dialer,
-		Policy: smtpretry.Policy{Backoff: smtpretry.Backoff{Initial: time.Millisecond}},
-		Trace: &smtpretry.Trace{
-			Attempted: func(a smtpretry.Attempt) {
-				fmt.Println("attempt", a.Number, "came to", a.Stage, "-", a.Verdict)
-			},
-		},
-	})
-	if err != nil {
-		panic(err)
-	}
-	defer client.Quit()
-	if err := client.SendMail("me@example.org", []string{"you@example.net"}, strings.NewReader(greeting)); err != nil {
-		panic(err)
-	}
-	// Output:
-	// attempt 1 came to rcpt - 450 4.2.1 Mailbox temporarily unavailable [temporary bad-recipient at rcpt, about the recipient]
-	// attempt 2 came to dot - success
-}
-
-// A rule for what one server of one's own means by its words.
-func ExampleRule() {
-	dialer, stop := exampleServer(
-		testserver.On(testserver.Dot, testserver.Reply("554 5.7.1 Order 66 is in effect")),
-	)
-	defer stop()
-	client, err := smtpretry.New(smtpretry.Config{
-		Dialer: dialer,
-		Policy: smtpretry.Policy{
-			MaxAttempts: 1,
-			Rules: []smtpretry.Rule{{
-				Name:       "order-66",
-				Codes:      []int{554},
-				Text:       []string{"order 66"},
-				Class:      smtpretry.Temporary, // it passes, whatever the code says
-				Cause:      smtpretry.CauseOverload,
-				RetryAfter: time.Hour,
-			}},
-		},
-	})
-	if err != nil {
-		panic(err)
-	}
-	defer client.Quit()
-
-	err = client.SendMail("me@example.org", []string{"you@example.net"}, strings.NewReader(greeting))
-	var failed *smtpretry.SendError
-	if errors.As(err, &failed) {
-		v := failed.Result.Recipients[0].Verdict
-		fmt.Println(v.Rule, v.Class, v.Cause, v.RetryAfter)
-	}
-	// Output: order-66 temporary overload 1h0m0s
-}
-
-// One Limiter for all clients of a program keeps them to the limits together.
-func ExampleNewLimiter() {
-	limiter := smtpretry.NewLimiter(smtpretry.Limit{MaxConns: 10}) // for hosts without a limit of their own
-	err := limiter.SetLimit("mail.example.org", smtpretry.Limit{
-		Rate:     smtpretry.PerSecond(14),
-		Burst:    5,
-		Quotas:   []smtpretry.Quota{{N: 50000, Per: 24 * time.Hour}},
-		MaxConns: 5,
-	})
-	if err != nil {
-		panic(err)
-	}
-
-	dialer, stop := exampleServer()
-	defer stop()
-	client, err := smtpretry.New(smtpretry.Config{Dialer: dialer, Limiter: limiter, MaxConns: 5})
+	client, err := smtpretry.New(smtpretry.Config{Dialer: &smtpretry.Dialer{
+		Addr:      "mail.example.org:24",
+		LMTP:      true,
+		TLS:       smtpretry.TLSNone,
+		LocalName: "app.example.org",
+		NetDial:   network.DialContext, // for the example; left out, it is a net.Dialer's
+	}})
 	if err != nil {
 		panic(err)
 	}
@@ -383,21 +241,72 @@ func ExampleNewLimiter() {
 	// Output: error: <nil>
 }
 
-func ExampleLimiter_Explain() {
-	limiter := smtpretry.NewLimiter(smtpretry.Limit{MaxConns: 10})
-	if err := limiter.SetLimit("mail.example.org", smtpretry.Limit{Rate: smtpretry.PerMinute(100), Burst: 5}); err != nil {
+// The commands of go-smtp's client go to one connection. They keep to the limits
+// and are never repeated.
+func ExampleClient_Mail() {
+	dialer, stop := exampleServer()
+	defer stop()
+	client, err := smtpretry.New(smtpretry.Config{Dialer: dialer})
+	if err != nil {
 		panic(err)
 	}
-	fmt.Print(limiter.Explain("mail.example.org"))
-	fmt.Print(limiter.Explain("mail.example.net"))
+	defer client.Quit()
+
+	if err := client.Mail("me@example.org", nil); err != nil {
+		panic(err)
+	}
+	if err := client.Rcpt("you@example.net", nil); err != nil {
+		panic(err)
+	}
+	w, err := client.Data()
+	if err != nil {
+		panic(err)
+	}
+	if _, err := io.WriteString(w, greeting); err != nil {
+		panic(err)
+	}
+	fmt.Println("error:", w.Close())
+	// Output: error: <nil>
+}
+
+// Faulty messages can be refused before they are stored.
+func ExampleMessage_Validate() {
+	m := &smtpretry.Message{
+		From: "me@example.org",
+		To:   []string{"you@example.net", "not an address"},
+		Body: func() (io.ReadCloser, error) { return os.Open("letter.eml") },
+	}
+	var faulty *smtpretry.FieldError
+	if errors.As(m.Validate(), &faulty) {
+		fmt.Println(faulty.Field)
+	}
+	// Output: Message.To[1]
+}
+
+// The account of a message: who has it, and who is to be asked again.
+func ExampleResult() {
+	dialer, stop := exampleServer(
+		testserver.On(testserver.Rcpt, testserver.Reply("550 5.1.1 User unknown")).To("nobody@"),
+		testserver.On(testserver.Rcpt, testserver.Reply("452 4.2.2 Mailbox full")).To("full@"),
+	)
+	defer stop()
+	client, err := smtpretry.New(smtpretry.Config{Dialer: dialer, Policy: smtpretry.Policy{MaxAttempts: 1}})
+	if err != nil {
+		panic(err)
+	}
+	defer client.Quit()
+
+	result, _ := client.Send(context.Background(), &smtpretry.Message{
+		From: "me@example.org",
+		To:   []string{"you@example.net", "nobody@example.net", "full@example.net"},
+		Body: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(greeting)), nil },
+	})
+	fmt.Println(result)
+	again := slices.DeleteFunc(result.Recipients, func(r smtpretry.Recipient) bool { return r.State != smtpretry.Deferred })
+	for _, r := range again {
+		fmt.Println("again:", r.Address, "-", r.Verdict.Cause)
+	}
 	// Output:
-	// mail.example.org: a message may start now.
-	// Waiting: 0. Connections: 0 open, 0 of them idle. Tokens: 5.0.
-	// Rate 100/min: set by SetLimit.
-	// Burst 5: set by SetLimit.
-	// mail.example.net: a message may start now.
-	// Waiting: 0. Connections: 0 open, 0 of them idle. Tokens: 3.0.
-	// Rate 2/s: learned (nothing was refused so far, and it climbs).
-	// Burst 3: learned (nothing was refused so far, and it climbs).
-	// MaxConns 10: the limiter's default.
+	// 1 accepted, 1 deferred, 1 rejected
+	// again: full@example.net - mailbox-full
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/smtpretry/smtpretry"
 	"github.com/smtpretry/smtpretry/internal/testserver"
 	"github.com/smtpretry/smtpretry/queue"
@@ -162,4 +164,117 @@ func ExampleAttach() {
 		fmt.Println(c.Host, c.State, c.N, c.Held)
 	}
 	// Output: relay waiting 1 true
+}
+
+// With a key, a message that is queued twice is sent once.
+func ExampleQueue_Enqueue() {
+	ctx := context.Background()
+	q, err := queue.Open(ctx, queue.Config{Database: exampleFile()})
+	if err != nil {
+		log.Panic(err)
+	}
+	defer q.Close()
+
+	var first, second queue.Receipt
+	if first, err = q.Enqueue(ctx, hello("ada@example.net"), queue.Options{Key: "invoice-4711"}); err != nil {
+		log.Panic(err)
+	}
+	if second, err = q.Enqueue(ctx, hello("ada@example.net"), queue.Options{Key: "invoice-4711"}); err != nil {
+		log.Panic(err)
+	}
+	fmt.Println(first.Duplicate, second.Duplicate, first.ID == second.ID)
+	// Output: false true true
+}
+
+// Many messages in one transaction: all are queued, or none.
+func ExampleQueue_EnqueueMany() {
+	ctx := context.Background()
+	q, err := queue.Open(ctx, queue.Config{Database: exampleFile()})
+	if err != nil {
+		log.Panic(err)
+	}
+	defer q.Close()
+
+	receipts, err := q.EnqueueMany(ctx, []queue.Item{
+		{Message: hello("ada@example.net")},
+		{Message: hello("bob@example.net"), Options: queue.Options{Priority: 1}},
+	})
+	fmt.Println(len(receipts), err)
+	// Output: 2 <nil>
+}
+
+// A table of the program's own in the queue's file.
+func ExampleQueue_SQLite() {
+	ctx := context.Background()
+	q, err := queue.Open(ctx, queue.Config{Database: exampleFile()})
+	if err != nil {
+		log.Panic(err)
+	}
+	defer q.Close()
+
+	if _, err := q.SQLite().ExecContext(ctx, "CREATE TABLE orders (customer text)"); err != nil {
+		log.Panic(err)
+	}
+	var n int
+	err = q.SQLite().QueryRowContext(ctx, "SELECT count(*) FROM orders").Scan(&n)
+	fmt.Println(n, err)
+	// Output: 0 <nil>
+}
+
+// Which database it is says whose transactions EnqueueTx takes.
+func ExampleQueue_Postgres() {
+	ctx := context.Background()
+	q, err := queue.Open(ctx, queue.Config{Database: exampleFile()}) // or "postgres://…"
+	if err != nil {
+		log.Panic(err)
+	}
+	defer q.Close()
+
+	if pool := q.Postgres(); pool != nil {
+		err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+			_, err := q.EnqueueTx(ctx, tx, hello("ada@example.net"), queue.Options{})
+			return err
+		})
+	} else {
+		_, err = q.Enqueue(ctx, hello("ada@example.net"), queue.Options{})
+	}
+	fmt.Println("PostgreSQL:", q.Postgres() != nil, "error:", err)
+	// Output: PostgreSQL: false error: <nil>
+}
+
+// When a message cannot be delivered its sender gets a notification.
+func ExampleDSN() {
+	accepted := make(chan *testserver.Message, 1)
+	srv, relay := exampleServer(testserver.Config{
+		Script: testserver.Script{
+			testserver.On(testserver.Rcpt, testserver.Reply("550 5.1.1 No such user")).To("nobody@"),
+		},
+		OnEvent: func(e testserver.Event) {
+			if e.Kind == testserver.Accepted {
+				accepted <- e.Message
+			}
+		},
+	})
+	defer srv.Close()
+	ctx := context.Background()
+	policy := queue.DefaultPolicy()
+	policy.MaxElapsed = 48 * time.Hour
+	q, err := queue.Open(ctx, queue.Config{
+		Database: exampleFile(), Relay: relay, Policy: &policy,
+		DSN: &queue.DSN{ReportingMTA: "app.example.org"},
+	})
+	if err != nil {
+		log.Panic(err)
+	}
+	defer q.Close()
+	if _, err := q.Enqueue(ctx, hello("nobody@example.net"), queue.Options{}); err != nil {
+		log.Panic(err)
+	}
+
+	notification := <-accepted
+	fmt.Printf("from <%s> to %v\n", notification.From, notification.Addrs())
+	fmt.Println(strings.Contains(string(notification.Body), "Diagnostic-Code: smtp; 550 5.1.1 No such user"))
+	// Output:
+	// from <> to [me@example.org]
+	// true
 }

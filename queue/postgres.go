@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,6 +26,7 @@ type postgresEngine struct {
 	pool   *pgxpool.Pool
 	sent   *tableJournal
 	logger *slog.Logger
+	closed atomic.Bool
 }
 
 func openPostgres(ctx context.Context, url, schema string, workers int, logger *slog.Logger) (*postgresEngine, error) {
@@ -116,6 +118,8 @@ func (e *postgresEngine) explain(err error) error {
 	switch {
 	case err == nil, errors.Is(err, ErrBusy), errors.Is(err, ErrDiskFull):
 		return err
+	case e.closed.Load():
+		return fmt.Errorf("%w: %w", ErrClosed, err)
 	case errors.As(err, &pe) && pe.Code == "53100":
 		return fmt.Errorf("%w: %w", ErrDiskFull, err)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &pe) && (pe.Code == "55P03" || pe.Code == "40P01"):
@@ -125,6 +129,7 @@ func (e *postgresEngine) explain(err error) error {
 }
 
 func (e *postgresEngine) close() error {
+	e.closed.Store(true)
 	e.pool.Close()
 	return nil
 }

@@ -213,6 +213,25 @@ func TestOpenTransaction(t *testing.T) {
 	}
 }
 
+// TestClosed: a queue that was closed says so, whatever it is asked for.
+func TestClosed(t *testing.T) {
+	onBoth(t, func(t *testing.T, p place) {
+		q := open(t, p, nil)
+		if err := q.Close(); err != nil {
+			t.Fatal(err)
+		}
+		_, enqueued := q.Enqueue(t.Context(), note("a@example.net"), queue.Options{})
+		_, counted := q.Count(t.Context())
+		_, shown := q.Show(t.Context(), 1)
+		held := q.Hold(t.Context(), "relay", time.Time{}, "")
+		for _, err := range []error{enqueued, counted, shown, held} {
+			if !errors.Is(err, queue.ErrClosed) {
+				t.Errorf("got %v, want ErrClosed", err)
+			}
+		}
+	})
+}
+
 // TestRefused: faulty messages and options are refused, and nothing is queued.
 func TestRefused(t *testing.T) {
 	onBoth(t, func(t *testing.T, p place) {

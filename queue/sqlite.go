@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -33,6 +34,7 @@ type sqliteEngine struct {
 	lock    *fileLock    // nil: attached to a queue that another process works
 	sent    *fileJournal // nil likewise
 	logger  *slog.Logger
+	closed  atomic.Bool
 }
 
 // openSQLite opens the file, and with make makes it if it is missing. With
@@ -140,6 +142,8 @@ func (e *sqliteEngine) explain(err error) error {
 	switch {
 	case err == nil, errors.Is(err, ErrBusy), errors.Is(err, ErrDiskFull):
 		return err
+	case e.closed.Load():
+		return fmt.Errorf("%w: %w", ErrClosed, err)
 	case isNoSpace(err):
 		return fmt.Errorf("%w: %w", ErrDiskFull, err)
 	case errors.Is(err, context.DeadlineExceeded):
@@ -157,6 +161,7 @@ func (e *sqliteEngine) explain(err error) error {
 }
 
 func (e *sqliteEngine) close() error {
+	e.closed.Store(true)
 	var errs []error
 	if e.readers != nil {
 		errs = append(errs, e.readers.Close())
