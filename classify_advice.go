@@ -140,7 +140,7 @@ func adviceOnProtocol(v Verdict) string {
 
 func adviceOnNetwork(v Verdict) string {
 	switch {
-	case v.Code != 0:
+	case v.Code != 0 && v.Scope == ScopeConnection:
 		return "The server says that the connection was idle or too slow. It is tried again over a new connection; check the link and the time limits if it lasts."
 	case v.Class == Permanent:
 		return "The server's network address cannot be used. Write it as host:port."

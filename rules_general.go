@@ -124,7 +124,7 @@ var wordRules = []builtinRule{
 	{name: "many-errors", words: "tooManyErrors", cause: CauseProtocol, scope: ScopeConnection, source: "Postfix", sample: "unknown: 421 4.7.0 Error: too many errors"},
 	{name: "per-connection", words: "inSession tooMany|limit", cause: CauseConnectionLimit, source: "Cisco", sample: "mail: 421 Too many messages for this session"},
 	{name: "per-session", stages: "mail", words: "'too many messages sent'", cause: CauseConnectionLimit, source: "OpenSMTPD", sample: "mail: 452 4.5.3 Too many recipients: Too many messages sent"},
-	{name: "recipient-rate", words: "'receiving mail|receiving messages|receiving too|recipient has exceeded|recipient is receiving|recipients per hour message receive|too many recent messages|of receiving messages|to this recipient|for this recipient|receive limit*|incoming mail|incoming messages|inbound mail|inbound messages|for this user|messages to'  rate|limit|throttle|tooMany", cause: CauseRateLimit, scope: ScopeRecipient,
+	{name: "recipient-rate", words: "'receiving mail|receiving email|receiving messages|receiving too|recipient has exceeded|recipient is receiving|recipients per hour message receive|too many recent messages|of receiving messages|to this recipient|for this recipient|receive limit*|incoming mail|incoming messages|inbound mail|inbound messages|for this user|messages to'  rate|limit|throttle|tooMany", cause: CauseRateLimit, scope: ScopeRecipient,
 		source: "Gmail", sample: "rcpt: 450 4.2.1 The recipient has exceeded message rate limit"},
 	{name: "connections", words: "connLimit", cause: CauseConnectionLimit, source: rfc5321, sample: "greeting: 421 4.7.0 Too many connections from your IP"},
 	{name: "connections-many", words: "'connection|connections|sessions' tooManyWords|throttle|'limit|maximum|rate'", cause: CauseConnectionLimit, source: rfc5321, sample: "greeting: 421 Maximum of connections from your address reached"},
@@ -188,6 +188,8 @@ var wordRules = []builtinRule{
 	// The form of the message.
 
 	// Content, or standing where the content is not yet known.
+	{name: "cannot-connect", stages: "greeting hello unknown", codes: "4", words: "'cannot connect|can not connect|cant connect|could not connect|couldnt connect|unable to connect|failed to connect' 'server*|host'", cause: CauseNetwork, scope: ScopeHost, source: rfc5321,
+		sample: "greeting: 421 Cannot connect to SMTP server 192.0.2.1 (192.0.2.1:25), connect error 10060"},
 	{name: "helper-down", codes: "4", words: "'error connecting|unable to contact|cannot connect to|could not connect|unable to connect|scanner error|scan fail*|scanning fail*|scanner fail*|scanner unavail*|scanner not|filter unavail*|filter not available|filter is down|filter is not|filter down|filter error|filter fail*|filter timeout|filter timed out|scanner is|scanner down|scanner timed out|scanner timeout|scan timed out|scan timeout|scan error|scanning error|milter*|policy service|policy server|filter temporarily|filtering temporarily'", cause: CauseOverload, source: "Haraka",
 		sample: "dot: 450 Error connecting to virus scanner"},
 	{name: "virus", words: "virus", cause: CauseContent, source: "RFC 5248", sample: "dot: 554 5.7.1 Virus found"},
