@@ -53,10 +53,10 @@ $(LINT):
 tidy:
 	@set -ex; for m in $(MODULES); do .ci/alone $$m go mod tidy; done
 
-# The tables in README.md and docs/ that come from the rules, the published
-# limits, the fault matrix and the comparison with go-smtp.
+# The tables and programs in README.md and docs/ that come from the rules, the published
+# limits, the fault matrix, the comparison with go-smtp, and the examples.
 generate:
-	go test -run 'TestReadme|TestFaultsDoc' . -update
+	go test -run 'TestReadme|TestFaultsDoc|TestCookbook|Test421' . -update
 	go test -run 'TestDropIn' ./internal/dropin -update
 
 # The plot in README.md; 45 seconds.
