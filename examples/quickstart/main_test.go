@@ -7,6 +7,7 @@ import (
 	"mime"
 	"mime/multipart"
 	netmail "net/mail"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,15 +28,22 @@ func TestQuickstart(t *testing.T) {
 		if took := time.Since(start); took < 11*time.Second || took > 15*time.Second {
 			t.Errorf("took %v, want 1 to 3 s and 10 to 11 s", took)
 		}
-		exampletest.Lines(t, out.String(),
+		attempts := []string{
 			`^ +0\.00s +127\.0\.0\.1 +greeting +temporary overload \(host\) +in [123]\.\d\ds +421 4\.3\.2 Service busy`,
 			`^ +[123]\.\d\ds +127\.0\.0\.1 +rcpt +temporary greylist \(recipient\) +in 1[01]\.\d\ds +450 4\.2\.0 .*try again in 10 seconds`,
 			`^ +1[1-4]\.\d\ds +127\.0\.0\.1 +dot +accepted +2\.0\.0 Ok: queued as`,
+		}
+		readme, err := os.ReadFile("../../README.md") // which shows them
+		if err != nil {
+			t.Fatal(err)
+		}
+		exampletest.Lines(t, string(readme), attempts...)
+		exampletest.Lines(t, out.String(), append(attempts,
 			`^Timeline: 1 accepted after 3 attempts in 1[1-4]`,
 			`0\.00s +\|✗·+ +\| +421 temporary at greeting: overload$`,
 			`\| +✗·+ +\| +450 temporary at rcpt: greylist$`,
 			`\| +✓ *\| +accepted$`,
-		)
+		)...)
 
 		held := srv.Messages()
 		if len(held) != 1 {
