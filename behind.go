@@ -1,7 +1,6 @@
 package smtpretry
 
 import (
-	"container/heap"
 	"context"
 	"io"
 	"runtime"
@@ -49,9 +48,8 @@ func (g *permit) pass(conn io.Closer, used, most int) {
 	if at, _ := h.state.ready(&h.bounds, p.waiters[0].rcpts, now); at > now || older(h.warm) || older(h.cold) {
 		return
 	}
-	w := heap.Pop(&p.waiters).(*waiter)
-	h.waiting--
-	h.arrange(p)
+	w := p.waiters[0]
+	h.unqueue(w)
 	h.state.hold(w.rcpts)
 	n := p.newPermit()
 	n.link, n.conn, n.rcpts, n.turn, n.behind = g.link, conn, w.rcpts, w.done, true

@@ -29,23 +29,22 @@ type body struct {
 	sum    *maphash.Hash
 }
 
-// openBody opens the content of m and reads its beginning. The error is a
-// *FieldError.
-func openBody(m *Message, sum *maphash.Hash) (*body, error) {
+// open opens the content of m and reads its beginning. The error is a
+// *FieldError; there is nothing to close then.
+func (b *body) open(m *Message, sum *maphash.Hash) error {
 	r, err := m.Body()
 	if err != nil {
-		return nil, &FieldError{Field: "Message.Body", Reason: "cannot be opened", Err: err}
+		return &FieldError{Field: "Message.Body", Reason: "cannot be opened", Err: err}
 	}
 	if r == nil {
-		return nil, &FieldError{Field: "Message.Body", Reason: "gave no reader"}
+		return &FieldError{Field: "Message.Body", Reason: "gave no reader"}
 	}
-	b := &body{r: r, size: m.Size, chunk: bodyChunks.Get().(*[]byte), sum: sum}
+	*b = body{r: r, size: m.Size, chunk: bodyChunks.Get().(*[]byte), sum: sum}
 	b.fill()
 	if b.err != nil {
 		b.close()
-		return nil, b.err
 	}
-	return b, nil
+	return b.err
 }
 
 // next returns the next part of the body, valid until the following call; at

@@ -15,23 +15,33 @@ import (
 type delivery struct {
 	c      *Client
 	m      *Message
-	policy Policy
+	policy *Policy
 	wait   bool  // false: Try
 	known  int64 // the size, where it is not to be announced; 0: Message.Size is all that is known
 	start  time.Time
-	until  time.Time // when the policy's time is over; zero: never
 
 	opts   *smtp.MailOptions
-	rcpts  []recipient // one for each of m.To
+	rcpts  []recipient   // one for each of m.To
+	one    [1]recipient  // room for them
+	offer  [1]*recipient // and for those that are due
 	waits  backoff.BackOff
 	seed   maphash.Seed
 	sum    uint64 // of the body that is in doubt
 	summed bool
 
-	attempts []Attempt
-	queued   string  // the server's words to the last accepted transaction
-	links    int     // how often the link broke under the message
-	reasons  []error // why recipients are not tried again
+	result  *record
+	links   int     // how often the link broke under the message
+	reasons []error // why recipients are not tried again
+}
+
+// room returns an empty slice with room for n, in one if that is enough. Most
+// messages have one recipient and need one attempt, and then no memory of
+// their own for the lists of them.
+func room[T any](one *[1]T, n int) []T {
+	if n <= len(one) {
+		return one[:0]
+	}
+	return make([]T, 0, n)
 }
 
 // A recipient is one address on its way.
@@ -48,11 +58,11 @@ type recipient struct {
 	twin     *recipient // stands in m.To before it, and is tried for both; nil: none
 }
 
-func newDelivery(c *Client, m *Message, p Policy) *delivery {
-	d := &delivery{c: c, m: m, policy: p, start: time.Now(), rcpts: make([]recipient, len(m.To))}
-	d.until = p.end(d.start)
-	for i, to := range m.To {
-		d.rcpts[i] = recipient{addr: to, due: d.start}
+func newDelivery(c *Client, m *Message, p *Policy) *delivery {
+	d := &delivery{c: c, m: m, policy: p, start: time.Now()}
+	d.rcpts = room(&d.one, len(m.To))
+	for _, to := range m.To {
+		d.rcpts = append(d.rcpts, recipient{addr: to, due: d.start})
 	}
 	if len(m.To) > 1 {
 		d.findTwins()
@@ -122,17 +132,18 @@ func (d *delivery) run(ctx context.Context) {
 			d.stop(context.Cause(ctx))
 			return
 		}
-		due, next := d.due(time.Now())
-		if len(due) == 0 {
-			if next.IsZero() {
-				return
-			}
+		now, next := time.Now(), d.nextDue()
+		if next.IsZero() {
+			return
+		}
+		if next.After(now) {
 			if err := d.sleep(ctx, next); err != nil {
 				d.stop(err)
 				return
 			}
 			continue
 		}
+		due := d.due(now)
 		if err := d.c.held(ctx); err != nil {
 			d.refused(ctx, due, &Attempt{Start: time.Now()}, StageAuth, err, 0)
 			continue
@@ -180,23 +191,26 @@ func (d *delivery) try(ctx context.Context, permit *permit, due, batch []*recipi
 	ended = true
 }
 
-// due returns the recipients to try now, or when the next is due; neither if
+// nextDue returns when the next recipient is due, which may be past; zero if
 // all is done.
-func (d *delivery) due(now time.Time) (due []*recipient, next time.Time) {
+func (d *delivery) nextDue() (at time.Time) {
 	for i := range d.rcpts {
-		r := &d.rcpts[i]
-		switch {
-		case r.done:
-		case !r.due.After(now):
-			if due == nil {
-				due = make([]*recipient, 0, len(d.rcpts)-i)
-			}
-			due = append(due, r)
-		case next.IsZero() || r.due.Before(next):
-			next = r.due
+		if r := &d.rcpts[i]; !r.done && (at.IsZero() || r.due.Before(at)) {
+			at = r.due
 		}
 	}
-	return due, next
+	return at
+}
+
+// due returns the recipients to try now.
+func (d *delivery) due(now time.Time) []*recipient {
+	due := room(&d.offer, len(d.rcpts))
+	for i := range d.rcpts {
+		if r := &d.rcpts[i]; !r.done && !r.due.After(now) {
+			due = append(due, r)
+		}
+	}
+	return due
 }
 
 // sleep waits until t, or until the host is seen to work again if somebody was
@@ -211,7 +225,7 @@ func (d *delivery) sleep(ctx context.Context, t time.Time) error {
 	if _, err := d.pause(ctx, early, nil); err != nil {
 		return err
 	}
-	s := d.c.pool.doze(d.start, d.attempts[len(d.attempts)-1].End)
+	s := d.c.pool.doze(d.start, d.result.Attempts[len(d.result.Attempts)-1].End)
 	defer d.c.pool.rise(s)
 	woken, err := d.pause(ctx, t, s.done)
 	if woken {
@@ -262,18 +276,11 @@ func (d *delivery) wake(now time.Time) {
 // acquire waits for the limiter. The last try of all is made at the very end
 // of the policy's time, where there is none left to wait.
 func (d *delivery) acquire(ctx context.Context, rcpts int) (*permit, error) {
-	p, err := d.c.pool.tryAcquire(rcpts)
-	var late *LimitError
-	if !d.wait || !errors.As(err, &late) || !d.until.IsZero() && !time.Now().Before(d.until) {
-		return p, err
+	until := d.policy.end(d.start) // waiting for limits counts too
+	if !d.wait || !until.IsZero() && !time.Now().Before(until) {
+		return d.c.pool.tryAcquire(rcpts)
 	}
-	if !d.until.IsZero() {
-		// Waiting for limits counts too.
-		within, cancel := context.WithDeadline(ctx, d.until)
-		defer cancel()
-		ctx = within
-	}
-	return d.c.pool.acquire(ctx, d.start, rcpts, d.c.canDial(), d.waiting)
+	return d.c.pool.acquire(ctx, d.start, until, rcpts, d.c.canDial(), d.waiting)
 }
 
 // whyNot adds what the caller asks for to the limiter's error: that the
@@ -282,7 +289,8 @@ func (d *delivery) whyNot(ctx context.Context, err error) error {
 	if errors.Is(err, ErrClosed) || ctx.Err() != nil || !d.wait {
 		return err
 	}
-	if dl, ok := ctx.Deadline(); ok && (d.until.IsZero() || dl.Before(d.until)) {
+	until := d.policy.end(d.start)
+	if dl, ok := ctx.Deadline(); ok && (until.IsZero() || dl.Before(until)) {
 		return err
 	}
 	return errors.Join(ErrExhausted, err)
@@ -339,14 +347,10 @@ func (d *delivery) attempt(ctx context.Context, p *permit, cn *conn, batch []*re
 }
 
 func (d *delivery) envelope(p *permit, batch []*recipient) (*envelope, error) {
-	e := &envelope{from: d.m.From, options: d.opts, rcptOpts: d.m.RcptOptions, size: d.m.Size,
+	e := &envelope{from: d.m.From, options: d.opts, rcpts: batch, rcptOpts: d.m.RcptOptions, size: d.m.Size,
 		client: d.c, permit: p}
 	if e.size == 0 {
 		e.size = d.known
-	}
-	e.rcpts = make([]string, len(batch))
-	for i, r := range batch {
-		e.rcpts[i] = r.addr
 	}
 	var sum *maphash.Hash
 	if d.policy.RetryInDoubt {
@@ -360,9 +364,7 @@ func (d *delivery) envelope(p *permit, batch []*recipient) (*envelope, error) {
 			return nil
 		}
 	}
-	var err error
-	e.body, err = openBody(d.m, sum)
-	return e, err
+	return e, e.body.open(d.m, sum)
 }
 
 // refused settles an attempt that ended before a transaction could begin, for

@@ -24,7 +24,7 @@ func (l *Limiter) Join(host string, max int) *Pool { return l.join(host, max) }
 func (p *pool) Limit() Limit { return p.limit() }
 
 func (p *pool) Acquire(ctx context.Context, since time.Time, rcpts int, waiting func(Wait)) (*Permit, error) {
-	return p.acquire(ctx, since, rcpts, false, waiting)
+	return p.acquire(ctx, since, time.Time{}, rcpts, false, waiting)
 }
 
 // Doze waits for the host, which has failed now, until it is woken or told not

@@ -368,7 +368,7 @@ func (p *pool) close() []lastClose {
 	h.mu.Lock()
 	p.closed = true
 	for len(p.waiters) > 0 {
-		h.leave(p, p.waiters[0], ErrClosed)
+		h.leave(p.waiters[0], ErrClosed)
 	}
 	var idle []lastClose
 	for len(p.idle) > 0 {

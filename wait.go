@@ -14,8 +14,12 @@ type waiter struct {
 	arrival  uint64
 	failed   int64 // of one that waits for the host: when that failed it
 	rcpts    int
-	deadline int64         // of its context; never if it has none
-	place    int           // in the line of its pool, or among those who wait for the host; -1 when it has left
+	until    int64         // when its time is over; never if its context ends before
+	deadline int64         // the same, or its context's; never if it has none
+	pool     *pool         // in whose line it stands
+	place    int           // in that, or among those who wait for the host; -1 when it has left
+	expires  int           // place in host.expiring, if until is not never
+	by       string        // the limit that it waits for
 	behind   bool          // may go behind the final dot of another message
 	done     chan struct{} // permit or err has been set; then, if behind another, its turn has come
 	permit   *permit
@@ -31,75 +35,103 @@ func (w *waiter) before(v *waiter) bool {
 
 func (w *waiter) setPlace(i int) { w.place = i } //nolint:unused // line calls it
 
+// An expiring is a waiter among those whose time is over before that of their
+// context. A timer for each would take twice the memory of the waiter.
+type expiring struct{ *waiter }
+
+func (e expiring) before(f expiring) bool { return e.until < f.until }
+func (e expiring) setPlace(i int)         { e.expires = i } //nolint:unused // likewise
+
 // acquire waits until a message for rcpts recipients may start and has a
 // connection: all of it or nothing. Those who wait are served in the order of
 // since; waiting, if not nil, is called once when there is a wait, without any
-// lock held. With behind, the permit can be for a connection that another one
-// still uses.
+// lock held. The wait ends with the context or at until, if that is not zero.
+// With behind, the permit can be for a connection that another one still uses.
 //
 // The error is a *LimitError when it is certain that the wait would pass the
-// context's deadline, a *WaitError when the context has ended, ErrClosed
-// after close, and a *tooManyRecipientsError when no wait would help.
-func (p *pool) acquire(ctx context.Context, since time.Time, rcpts int, behind bool, waiting func(Wait)) (*permit, error) {
-	if ctx.Err() != nil {
-		return nil, &WaitError{Host: p.host.key, Err: context.Cause(ctx)}
+// deadline, a *WaitError when it has come to its end, ErrClosed after close, and
+// a *tooManyRecipientsError when no wait would help.
+func (p *pool) acquire(ctx context.Context, since, until time.Time, rcpts int, behind bool, waiting func(Wait)) (*permit, error) {
+	g, w, err := p.enter(ctx, since, until, rcpts, behind, waiting)
+	if w == nil {
+		return g, err
 	}
+	select {
+	case <-w.done:
+	case <-ctx.Done():
+		p.host.abandon(w, context.Cause(ctx))
+		<-w.done
+	}
+	switch {
+	case w.err != nil:
+		return nil, w.err
+	case ctx.Err() != nil:
+		return nil, w.decline(context.Cause(ctx))
+	}
+	return w.permit.ready(), nil
+}
+
+// decline hands back what w has been given too late.
+func (w *waiter) decline(cause error) error {
+	w.permit.makeRoom()
+	w.permit.leave()
+	w.permit.release(w.permit.conn)
+	return w.ended(cause)
+}
+
+func (w *waiter) ended(cause error) error {
+	return &WaitError{Host: w.pool.host.key, For: w.by, Err: cause}
+}
+
+// enter gives a permit at once, or else a place in the line.
+func (p *pool) enter(ctx context.Context, since, until time.Time, rcpts int, behind bool, waiting func(Wait)) (*permit, *waiter, error) {
 	h := p.host
+	if ctx.Err() != nil {
+		return nil, nil, &WaitError{Host: h.key, Err: context.Cause(ctx)}
+	}
 	if err := h.limiter.fault; err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	h.mu.Lock()
 	now := h.limiter.now()
 	if p.closed {
 		h.mu.Unlock()
-		return nil, ErrClosed
+		return nil, nil, ErrClosed
 	}
 	if err := h.bounds.tooMany(h.key, rcpts); err != nil {
 		h.mu.Unlock()
-		return nil, err
+		return nil, nil, err
 	}
 	if h.waiting == 0 {
 		if g := h.admit(p, rcpts, now); g != nil {
 			h.mu.Unlock()
-			return g.ready(), nil
+			return g.ready(), nil, nil
 		}
 	}
 	w := &waiter{
 		since:    h.limiter.at(since),
 		rcpts:    rcpts,
 		behind:   behind,
+		until:    never,
 		deadline: never,
+		pool:     p,
 		done:     make(chan struct{}, 2),
 	}
 	if t, ok := ctx.Deadline(); ok {
 		w.deadline = h.limiter.at(t)
 	}
+	if at := h.limiter.at(until); !until.IsZero() && at < w.deadline {
+		w.until, w.deadline = at, at
+	}
 	wait, err := h.queue(p, w, now)
 	h.mu.Unlock()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if wait != (Wait{}) && waiting != nil {
 		waiting(wait)
 	}
-	select {
-	case <-w.done:
-	case <-ctx.Done():
-		if h.abandon(p, w) {
-			return nil, &WaitError{Host: h.key, For: wait.For, Err: context.Cause(ctx)}
-		}
-		<-w.done
-	}
-	if w.err != nil {
-		return nil, w.err
-	}
-	if ctx.Err() != nil {
-		w.permit.makeRoom()
-		w.permit.leave()
-		w.permit.release(w.permit.conn)
-		return nil, &WaitError{Host: h.key, For: wait.For, Err: context.Cause(ctx)}
-	}
-	return w.permit.ready(), nil
+	return nil, w, nil
 }
 
 // tryAcquire is acquire without waiting: what cannot be had now is a
@@ -145,6 +177,9 @@ func (h *host) queue(p *pool, w *waiter, now int64) (Wait, error) {
 	w.arrival = h.arrivals
 	h.waiting++
 	heap.Push(&p.waiters, w)
+	if w.until < never {
+		heap.Push(&h.expiring, expiring{w})
+	}
 	h.arrange(p)
 	h.dispatch(now)
 	if w.place < 0 {
@@ -154,6 +189,7 @@ func (h *host) queue(p *pool, w *waiter, now int64) (Wait, error) {
 	if at, wait.For = h.blocked(p, w.rcpts, now); at < never {
 		wait.Until = h.limiter.time(at)
 	}
+	w.by = wait.For
 	return wait, nil
 }
 
@@ -220,16 +256,22 @@ func (h *host) ahead(now int64) (at int64, by string) {
 	return at, by
 }
 
-// abandon takes w out of the line; false if it has been served meanwhile.
-func (h *host) abandon(p *pool, w *waiter) bool {
+// abandon takes w out of the line, unless it has left it meanwhile.
+func (h *host) abandon(w *waiter, cause error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if w.place < 0 {
-		return false
+	if w.place >= 0 {
+		h.leave(w, w.ended(cause))
+		h.dispatch(h.limiter.now())
 	}
-	h.leave(p, w, nil)
-	h.dispatch(h.limiter.now())
-	return true
+}
+
+// expire ends the waits whose time is over.
+func (h *host) expire(now int64) {
+	for len(h.expiring) > 0 && h.expiring[0].until <= now {
+		w := h.expiring[0].waiter
+		h.leave(w, w.ended(context.DeadlineExceeded))
+	}
 }
 
 // A LimitError reports a message that a limit does not let through yet: the
