@@ -198,14 +198,7 @@ func (c *Client) send(ctx context.Context, m *Message, p *Policy, known int64) (
 		return nil, err
 	}
 	c.yield()
-	d := newDelivery(c, m, p)
-	d.wait, d.known = p != &c.once, known
-	c.pool.count(1)
-	defer c.pool.count(-1)
-	d.run(ctx)
-	res, err := d.account()
-	c.finished(res, err)
-	return res, err
+	return newDelivery(c, m, p, known).run(ctx)
 }
 
 // dial makes a connection on which mail can be sent. The name is said in EHLO;

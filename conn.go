@@ -77,7 +77,7 @@ func (cn *conn) interrupt() {
 // giveBack ends a permit. Its connection is kept, unless it is lost, or has
 // carried as many messages as it may and can be replaced.
 func (c *Client) giveBack(ctx context.Context, p *permit, cn *conn) {
-	most := c.pool.limit().PerConn
+	most := c.pool.perConn()
 	if own := cn.announced.mails; own > 0 && (most == 0 || own < most) {
 		most = own
 	}

@@ -16,22 +16,20 @@ type delivery struct {
 	c      *Client
 	m      *Message
 	policy *Policy
-	wait   bool  // false: Try
 	known  int64 // the size, where it is not to be announced; 0: Message.Size is all that is known
 	start  time.Time
 
-	opts   *smtp.MailOptions
-	rcpts  []recipient   // one for each of m.To
-	one    [1]recipient  // room for them
-	offer  [1]*recipient // and for those that are due
-	waits  backoff.BackOff
-	seed   maphash.Seed
-	sum    uint64 // of the body that is in doubt
-	summed bool
+	rcpts []recipient   // one for each of m.To
+	one   [1]recipient  // room for them
+	due   []*recipient  // to be tried now
+	offer [1]*recipient // room for them
+	place waiter        // in the limiter's line
+	waits backoff.BackOff
 
-	result  *record
-	links   int     // how often the link broke under the message
-	reasons []error // why recipients are not tried again
+	doubt   *sameBody // nil: it is not sent again when it is in doubt
+	result  *record   // nil: no attempt was made
+	links   int       // how often the link broke under the message
+	reasons []error   // why recipients are not tried again
 }
 
 // room returns an empty slice with room for n, in one if that is enough. Most
@@ -48,31 +46,31 @@ func room[T any](one *[1]T, n int) []T {
 type recipient struct {
 	addr     string
 	state    State
+	done     bool // it is not tried again
 	verdict  Verdict
 	err      error      // behind verdict
 	attempts int        // that count
 	due      time.Time  // when it may be tried
 	early    time.Time  // from when on, if the host is seen to work; zero: not before due
 	woken    int        // tries that came so early, in vain
-	done     bool       // it is not tried again
 	twin     *recipient // stands in m.To before it, and is tried for both; nil: none
 }
 
-func newDelivery(c *Client, m *Message, p *Policy) *delivery {
-	d := &delivery{c: c, m: m, policy: p, start: time.Now()}
-	d.rcpts = room(&d.one, len(m.To))
-	for _, to := range m.To {
-		d.rcpts = append(d.rcpts, recipient{addr: to, due: d.start})
+func newDelivery(c *Client, m *Message, p *Policy, known int64) *delivery {
+	d := &delivery{c: c, m: m, policy: p, known: known, start: time.Now()}
+	d.rcpts = room(&d.one, len(m.To))[:len(m.To)]
+	for i, to := range m.To {
+		r := &d.rcpts[i]
+		r.addr, r.due = to, d.start
 	}
 	if len(m.To) > 1 {
 		d.findTwins()
 	}
-	d.opts = mailOptions(m)
 	if p.NewBackOff != nil {
 		d.waits = p.NewBackOff()
 	}
 	if p.RetryInDoubt {
-		d.seed = maphash.MakeSeed()
+		d.doubt = &sameBody{seed: maphash.MakeSeed()}
 	}
 	return d
 }
@@ -125,46 +123,58 @@ func mailOptions(m *Message) *smtp.MailOptions {
 	return &o
 }
 
-// run tries the message until nothing is left to do.
-func (d *delivery) run(ctx context.Context) {
-	for {
-		if ctx.Err() != nil {
-			d.stop(context.Cause(ctx))
-			return
-		}
-		now, next := time.Now(), d.nextDue()
-		if next.IsZero() {
-			return
-		}
-		if next.After(now) {
-			if err := d.sleep(ctx, next); err != nil {
-				d.stop(err)
-				return
-			}
+// run tries the message until nothing is left to do, and accounts for it.
+func (d *delivery) run(ctx context.Context) (*Result, error) {
+	d.c.pool.count(1)
+	defer d.c.pool.count(-1)
+	for d.isDue(ctx) {
+		if d.barred(ctx) {
 			continue
 		}
-		due := d.due(now)
-		if err := d.c.held(ctx); err != nil {
-			d.refused(ctx, due, &Attempt{Start: time.Now()}, StageAuth, err, 0)
-			continue
-		}
-		batch := due
-		if most := d.c.pool.limit().PerMessage; most > 0 && most < len(due) {
-			batch = due[:most]
-		}
-		permit, err := d.acquire(ctx, len(batch))
+		permit, err := d.waiter().acquire(ctx, d.waiting)
 		if err != nil {
 			d.stop(d.whyNot(ctx, err))
-			return
+			break
 		}
-		d.try(ctx, permit, due, batch)
+		d.try(ctx, permit)
 	}
+	return d.account()
 }
 
-// try offers the message to batch, over the permit's connection or a new one;
-// all who are due meet what keeps that from being made. A panic of a function
-// of the caller's, who may go on after it, leaves nothing behind.
-func (d *delivery) try(ctx context.Context, permit *permit, due, batch []*recipient) {
+// isDue waits until there is somebody to try; false if there is nobody any more.
+func (d *delivery) isDue(ctx context.Context) bool {
+	for ctx.Err() == nil {
+		now, next := time.Now(), d.next()
+		if next.IsZero() {
+			return false
+		}
+		if !next.After(now) {
+			d.setDue(now)
+			return true
+		}
+		if err := d.sleep(ctx, next); err != nil {
+			d.stop(err)
+			return false
+		}
+	}
+	d.stop(context.Cause(ctx))
+	return false
+}
+
+// barred says whether the account is refused, and settles that for all who are
+// due.
+func (d *delivery) barred(ctx context.Context) bool {
+	err := d.c.held(ctx)
+	if err != nil {
+		d.unconnected(ctx, time.Now(), StageAuth, err)
+	}
+	return err != nil
+}
+
+// try offers the message to as many as the permit is for, over its connection or
+// a new one; all who are due meet what keeps that from being made. A panic of a
+// function of the caller's, who may go on after it, leaves nothing behind.
+func (d *delivery) try(ctx context.Context, permit *permit) {
 	start := time.Now()
 	cn, reused := permit.conn.(*conn)
 	ended := false
@@ -181,19 +191,19 @@ func (d *delivery) try(ctx context.Context, permit *permit, due, batch []*recipi
 		var stage Stage
 		var err error
 		if cn, stage, err = d.c.dial(ctx, ""); err != nil {
-			d.refused(ctx, due, &Attempt{Start: start}, stage, err, 0)
+			d.unconnected(ctx, start, stage, err)
 			permit.release(nil) // the next one knows what this one met
 			ended = true
 			return
 		}
 	}
-	d.attempt(ctx, permit, cn, batch, &Attempt{Start: start, Reused: reused, Addr: cn.addr})
+	d.attempt(ctx, permit, cn, d.due[:permit.rcpts], &Attempt{Start: start, Reused: reused, Addr: cn.addr})
 	ended = true
 }
 
-// nextDue returns when the next recipient is due, which may be past; zero if
-// all is done.
-func (d *delivery) nextDue() (at time.Time) {
+// next returns when the next recipient is due, which may be past; zero if all is
+// done.
+func (d *delivery) next() (at time.Time) {
 	for i := range d.rcpts {
 		if r := &d.rcpts[i]; !r.done && (at.IsZero() || r.due.Before(at)) {
 			at = r.due
@@ -202,15 +212,14 @@ func (d *delivery) nextDue() (at time.Time) {
 	return at
 }
 
-// due returns the recipients to try now.
-func (d *delivery) due(now time.Time) []*recipient {
-	due := room(&d.offer, len(d.rcpts))
+// setDue sets who is to be tried now.
+func (d *delivery) setDue(now time.Time) {
+	d.due = room(&d.offer, len(d.rcpts))
 	for i := range d.rcpts {
 		if r := &d.rcpts[i]; !r.done && !r.due.After(now) {
-			due = append(due, r)
+			d.due = append(d.due, r)
 		}
 	}
-	return due
 }
 
 // sleep waits until t, or until the host is seen to work again if somebody was
@@ -273,20 +282,23 @@ func (d *delivery) wake(now time.Time) {
 	}
 }
 
-// acquire waits for the limiter. The last try of all is made at the very end
-// of the policy's time, where there is none left to wait.
-func (d *delivery) acquire(ctx context.Context, rcpts int) (*permit, error) {
-	until := d.policy.end(d.start) // waiting for limits counts too
-	if !d.wait || !until.IsZero() && !time.Now().Before(until) {
-		return d.c.pool.tryAcquire(rcpts)
-	}
-	return d.c.pool.acquire(ctx, d.start, until, rcpts, d.c.canDial(), d.waiting)
+// waiter returns what waits for the limiter, with as many of those who are due as
+// go into one transaction. That counts as waiting for the next try. The last is
+// made at the very end of the policy's time, where there is none left to wait.
+func (d *delivery) waiter() *waiter {
+	w := d.place.stand(d.c.pool, d.start, d.policy.end(d.start), d.c.pool.perMessage(len(d.due)))
+	w.behind = d.c.canDial()
+	w.hasty = d.isTry() || w.until <= d.c.limiter.now()
+	return w
 }
+
+// isTry says whether the message is one of Try's, which does not wait.
+func (d *delivery) isTry() bool { return d.policy == &d.c.once }
 
 // whyNot adds what the caller asks for to the limiter's error: that the
 // policy's time was the deadline that would have passed.
 func (d *delivery) whyNot(ctx context.Context, err error) error {
-	if errors.Is(err, ErrClosed) || ctx.Err() != nil || !d.wait {
+	if errors.Is(err, ErrClosed) || ctx.Err() != nil || d.isTry() {
 		return err
 	}
 	until := d.policy.end(d.start)
@@ -347,24 +359,19 @@ func (d *delivery) attempt(ctx context.Context, p *permit, cn *conn, batch []*re
 }
 
 func (d *delivery) envelope(p *permit, batch []*recipient) (*envelope, error) {
-	e := &envelope{from: d.m.From, options: d.opts, rcpts: batch, rcptOpts: d.m.RcptOptions, size: d.m.Size,
+	e := &envelope{from: d.m.From, options: mailOptions(d.m), rcpts: batch, rcptOpts: d.m.RcptOptions, size: d.m.Size,
 		client: d.c, permit: p}
 	if e.size == 0 {
 		e.size = d.known
 	}
-	var sum *maphash.Hash
-	if d.policy.RetryInDoubt {
-		sum = new(maphash.Hash)
-		sum.SetSeed(d.seed)
-		e.same = func() error {
-			if d.summed && sum.Sum64() != d.sum {
-				return &FieldError{Field: "Message.Body", Reason: "has changed since an attempt that is in doubt"}
-			}
-			d.sum, d.summed = sum.Sum64(), true
-			return nil
-		}
-	}
-	return e, e.body.open(d.m, sum)
+	return e, e.body.open(d.m, d.doubt)
+}
+
+// unconnected settles an attempt for which no connection could be had.
+//
+//go:noinline // or its Attempt is on the stack of everybody who waits
+func (d *delivery) unconnected(ctx context.Context, start time.Time, at Stage, err error) {
+	d.refused(ctx, d.due, &Attempt{Start: start}, at, err, 0)
 }
 
 // refused settles an attempt that ended before a transaction could begin, for

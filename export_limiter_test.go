@@ -21,10 +21,10 @@ const IdleMax = idleMax
 
 func (l *Limiter) Join(host string, max int) *Pool { return l.join(host, max) }
 
-func (p *pool) Limit() Limit { return p.limit() }
+func (p *pool) PerMessage(rcpts int) int { return p.perMessage(rcpts) }
 
 func (p *pool) Acquire(ctx context.Context, since time.Time, rcpts int, waiting func(Wait)) (*Permit, error) {
-	return p.acquire(ctx, since, time.Time{}, rcpts, false, waiting)
+	return new(waiter).stand(p, since, time.Time{}, rcpts).acquire(ctx, waiting)
 }
 
 // Doze waits for the host, which has failed now, until it is woken or told not

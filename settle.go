@@ -67,7 +67,7 @@ func (d *delivery) settle(ctx context.Context, batch []*recipient, a *Attempt, o
 			r.verdict, r.err = v, rep.err
 		}
 		if !ours {
-			d.next(r, s, free)
+			d.decide(r, s, free)
 		}
 		a.Recipients = append(a.Recipients, Recipient{Address: r.addr, State: r.state, Verdict: v})
 		if !r.done && (a.Next.IsZero() || r.due.Before(a.Next)) {
@@ -100,7 +100,7 @@ func (d *delivery) settle(ctx context.Context, batch []*recipient, a *Attempt, o
 		}
 		offered = offered[1:]
 	}
-	next := d.nextDue()
+	next := d.next()
 	back := a.Next // when those come back who were refused
 	switch a.Next = next; {
 	case next.IsZero():
@@ -119,8 +119,8 @@ func (d *delivery) settle(ctx context.Context, batch []*recipient, a *Attempt, o
 	d.attempted(*a)
 }
 
-// next decides what comes next for a recipient that was not accepted.
-func (d *delivery) next(r *recipient, s *step, free bool) {
+// decide says what comes next for a recipient that was not accepted.
+func (d *delivery) decide(r *recipient, s *step, free bool) {
 	h := history{start: d.start, attempts: r.attempts, free: free, chance: s.chance, verdict: r.verdict, links: d.links, woken: r.woken, deadline: s.deadline}
 	switch {
 	case free || r.verdict.Class == Permanent:
@@ -229,6 +229,7 @@ func (d *delivery) account() (*Result, error) {
 		inDoubt = inDoubt || r.state == InDoubt
 	}
 	if !open {
+		d.c.finished(res, nil)
 		return res, nil
 	}
 	e := &SendError{Host: d.c.host, Reasons: d.reasons, Result: res}
@@ -241,5 +242,6 @@ func (d *delivery) account() (*Result, error) {
 	if i := gravest(res.Recipients); i >= 0 {
 		e.Last = d.rcpts[i].err
 	}
+	d.c.finished(res, e)
 	return res, e
 }

@@ -19,7 +19,6 @@ type envelope struct {
 	rcptOpts func(string) *smtp.RcptOptions
 	size     int64 // 0: unknown
 	body     body
-	same     func() error // says whether the body, now read, may be sent; nil: yes
 	client   *Client
 	permit   *permit
 	sent     *exchange // its commands have gone out already; nil: they have not
@@ -282,10 +281,7 @@ func upload(w io.Writer, e *envelope) error {
 			return err
 		}
 	}
-	if e.same != nil {
-		return e.same()
-	}
-	return nil
+	return e.body.unchanged()
 }
 
 // early returns the reply that a server sent in the middle of the body, if it

@@ -14,14 +14,16 @@ type waiter struct {
 	arrival  uint64
 	failed   int64 // of one that waits for the host: when that failed it
 	rcpts    int
-	until    int64         // when its time is over; never if its context ends before
+	until    int64         // when its own time is over; never if its context ends before
 	deadline int64         // the same, or its context's; never if it has none
 	pool     *pool         // in whose line it stands
 	place    int           // in that, or among those who wait for the host; -1 when it has left
 	expires  int           // place in host.expiring, if until is not never
-	by       string        // the limit that it waits for
-	behind   bool          // may go behind the final dot of another message
-	done     chan struct{} // permit or err has been set; then, if behind another, its turn has come
+	by       string        // the limit that it waits for; empty: there was no wait
+	at       int64         // until when at least; never if that is not known
+	behind   bool          // may go behind the final dot of another message: the permit is for a connection still in use
+	hasty    bool          // does not wait
+	done     chan struct{} // permit or err has been set; then, if behind another, its turn has come. nil: there was no wait
 	permit   *permit
 	err      error
 }
@@ -42,137 +44,126 @@ type expiring struct{ *waiter }
 func (e expiring) before(f expiring) bool { return e.until < f.until }
 func (e expiring) setPlace(i int)         { e.expires = i } //nolint:unused // likewise
 
-// acquire waits until a message for rcpts recipients may start and has a
-// connection: all of it or nothing. Those who wait are served in the order of
-// since; waiting, if not nil, is called once when there is a wait, without any
-// lock held. The wait ends with the context or at until, if that is not zero.
-// With behind, the permit can be for a connection that another one still uses.
+// stand makes w fit to wait in p's line, with a message for rcpts recipients that
+// is there since a moment, until another if that is not zero.
+func (w *waiter) stand(p *pool, since, until time.Time, rcpts int) *waiter {
+	*w = waiter{pool: p, since: p.host.limiter.at(since), until: never, rcpts: rcpts}
+	if !until.IsZero() {
+		w.until = p.host.limiter.at(until)
+	}
+	return w
+}
+
+// acquire waits until the message of w may start and has a connection: all of
+// it or nothing. Those who wait are served in the order of since; waiting, if
+// not nil, is called once when there is a wait, without any lock held.
 //
 // The error is a *LimitError when it is certain that the wait would pass the
-// deadline, a *WaitError when it has come to its end, ErrClosed after close, and
-// a *tooManyRecipientsError when no wait would help.
-func (p *pool) acquire(ctx context.Context, since, until time.Time, rcpts int, behind bool, waiting func(Wait)) (*permit, error) {
-	g, w, err := p.enter(ctx, since, until, rcpts, behind, waiting)
-	if w == nil {
-		return g, err
+// deadline, or w is hasty; a *WaitError when the time for it, or the context,
+// has ended; ErrClosed after close; and a *tooManyRecipientsError when no wait
+// would help.
+//
+// Most of those who wait do it here: what is on the stack counts.
+func (w *waiter) acquire(ctx context.Context, waiting func(Wait)) (*permit, error) {
+	err := w.heed(ctx)
+	if err == nil {
+		err = w.pool.host.enter(w)
 	}
-	select {
-	case <-w.done:
-	case <-ctx.Done():
-		p.host.abandon(w, context.Cause(ctx))
-		<-w.done
+	if err != nil {
+		return nil, err
 	}
+	if w.by != "" && waiting != nil {
+		w.report(waiting)
+	}
+	if w.done != nil {
+		select {
+		case <-w.done:
+		case <-ctx.Done():
+			w.pool.host.abandon(w, context.Cause(ctx))
+			<-w.done
+		}
+	}
+	return w.served(ctx)
+}
+
+// heed takes over the context's deadline. The error says that it has ended.
+func (w *waiter) heed(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return w.ended(context.Cause(ctx))
+	}
+	w.deadline = never
+	if t, ok := ctx.Deadline(); ok {
+		w.deadline = w.pool.host.limiter.at(t)
+	}
+	if w.until >= w.deadline {
+		w.until = never
+	} else {
+		w.deadline = w.until
+	}
+	return nil
+}
+
+// enter serves w at once or puts it in the line.
+func (h *host) enter(w *waiter) error {
+	if h.limiter.fault != nil {
+		return h.limiter.fault
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p, now := w.pool, h.limiter.now()
+	if p.closed {
+		return ErrClosed
+	}
+	if err := h.bounds.tooMany(h.key, w.rcpts); err != nil {
+		return err
+	}
+	if h.waiting == 0 {
+		if w.permit = h.admit(p, w.rcpts, now); w.permit != nil {
+			return nil
+		}
+	}
+	if w.hasty {
+		return h.notYet(p, w.rcpts, now)
+	}
+	return h.queue(p, w, now)
+}
+
+// notYet is why a message cannot start now.
+func (h *host) notYet(p *pool, rcpts int, now int64) error {
+	e := &LimitError{Host: h.key}
+	at, by := h.blocked(p, rcpts, now)
+	if e.For = by; at < never {
+		e.Until = h.limiter.time(at)
+	}
+	return e
+}
+
+// served returns what w was given; its context may have ended meanwhile.
+func (w *waiter) served(ctx context.Context) (*permit, error) {
 	switch {
 	case w.err != nil:
 		return nil, w.err
-	case ctx.Err() != nil:
-		return nil, w.decline(context.Cause(ctx))
+	case w.done != nil && ctx.Err() != nil:
+		w.permit.makeRoom()
+		w.permit.leave()
+		w.permit.release(w.permit.conn)
+		return nil, w.ended(context.Cause(ctx))
 	}
 	return w.permit.ready(), nil
 }
 
-// decline hands back what w has been given too late.
-func (w *waiter) decline(cause error) error {
-	w.permit.makeRoom()
-	w.permit.leave()
-	w.permit.release(w.permit.conn)
-	return w.ended(cause)
-}
-
+// ended is the error for a wait that has come to its end.
 func (w *waiter) ended(cause error) error {
 	return &WaitError{Host: w.pool.host.key, For: w.by, Err: cause}
 }
 
-// enter gives a permit at once, or else a place in the line.
-func (p *pool) enter(ctx context.Context, since, until time.Time, rcpts int, behind bool, waiting func(Wait)) (*permit, *waiter, error) {
-	h := p.host
-	if ctx.Err() != nil {
-		return nil, nil, &WaitError{Host: h.key, Err: context.Cause(ctx)}
-	}
-	if err := h.limiter.fault; err != nil {
-		return nil, nil, err
-	}
-	h.mu.Lock()
-	now := h.limiter.now()
-	if p.closed {
-		h.mu.Unlock()
-		return nil, nil, ErrClosed
-	}
-	if err := h.bounds.tooMany(h.key, rcpts); err != nil {
-		h.mu.Unlock()
-		return nil, nil, err
-	}
-	if h.waiting == 0 {
-		if g := h.admit(p, rcpts, now); g != nil {
-			h.mu.Unlock()
-			return g.ready(), nil, nil
-		}
-	}
-	w := &waiter{
-		since:    h.limiter.at(since),
-		rcpts:    rcpts,
-		behind:   behind,
-		until:    never,
-		deadline: never,
-		pool:     p,
-		done:     make(chan struct{}, 2),
-	}
-	if t, ok := ctx.Deadline(); ok {
-		w.deadline = h.limiter.at(t)
-	}
-	if at := h.limiter.at(until); !until.IsZero() && at < w.deadline {
-		w.until, w.deadline = at, at
-	}
-	wait, err := h.queue(p, w, now)
-	h.mu.Unlock()
-	if err != nil {
-		return nil, nil, err
-	}
-	if wait != (Wait{}) && waiting != nil {
-		waiting(wait)
-	}
-	return nil, w, nil
-}
-
-// tryAcquire is acquire without waiting: what cannot be had now is a
-// *LimitError.
-func (p *pool) tryAcquire(rcpts int) (*permit, error) {
-	h := p.host
-	if err := h.limiter.fault; err != nil {
-		return nil, err
-	}
-	h.mu.Lock()
-	now := h.limiter.now()
-	err := h.bounds.tooMany(h.key, rcpts)
-	if p.closed {
-		err = ErrClosed
-	}
-	if err != nil {
-		h.mu.Unlock()
-		return nil, err
-	}
-	if h.waiting == 0 {
-		if g := h.admit(p, rcpts, now); g != nil {
-			h.mu.Unlock()
-			return g.ready(), nil
-		}
-	}
-	defer h.mu.Unlock()
-	late := &LimitError{Host: h.key}
-	at, by := h.blocked(p, rcpts, now)
-	if late.For = by; at < never {
-		late.Until = h.limiter.time(at)
-	}
-	return nil, late
-}
-
-// queue puts w in the line, unless its wait would be too long. The Wait is
-// zero if there was none.
-func (h *host) queue(p *pool, w *waiter, now int64) (Wait, error) {
+// queue puts w in the line, unless its wait would be too long.
+func (h *host) queue(p *pool, w *waiter, now int64) error {
 	at, by := h.state.ready(&h.bounds, w.rcpts, now)
 	if by != "" && at != onEvent && w.deadline <= at {
-		return Wait{}, h.tooLate(w.deadline, at, by)
+		return h.tooLate(w.deadline, at, by)
 	}
+	w.done = make(chan struct{}, 2)
 	h.arrivals++
 	w.arrival = h.arrivals
 	h.waiting++
@@ -182,15 +173,19 @@ func (h *host) queue(p *pool, w *waiter, now int64) (Wait, error) {
 	}
 	h.arrange(p)
 	h.dispatch(now)
-	if w.place < 0 {
-		return Wait{}, w.err
+	if w.place >= 0 {
+		w.at, w.by = h.blocked(p, w.rcpts, now)
 	}
-	wait := Wait{Host: h.key}
-	if at, wait.For = h.blocked(p, w.rcpts, now); at < never {
-		wait.Until = h.limiter.time(at)
+	return w.err
+}
+
+// report tells what w waits for.
+func (w *waiter) report(waiting func(Wait)) {
+	wait := Wait{Host: w.pool.host.key, For: w.by}
+	if w.at < never {
+		wait.Until = w.pool.host.limiter.time(w.at)
 	}
-	w.by = wait.For
-	return wait, nil
+	waiting(wait)
 }
 
 // doze waits for the host, which failed at the given moment: what it returns
