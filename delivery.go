@@ -288,7 +288,7 @@ func (d *delivery) wake(now time.Time) {
 func (d *delivery) waiter() *waiter {
 	w := d.place.stand(d.c.pool, d.start, d.policy.end(d.start), d.c.pool.perMessage(len(d.due)))
 	w.behind = d.c.canDial()
-	w.hasty = d.isTry() || w.until <= d.c.limiter.now()
+	w.once = d.isTry() || w.until <= d.c.limiter.now()
 	return w
 }
 

@@ -40,6 +40,8 @@ type host struct {
 	asleep    line[*waiter]  // those who wait for the host to work again
 	served    int64          // when the latest message came that it served
 	messages  int            // in Send, wherever they wait
+	once      int            // of those in the line, who do not wait
+	remote    *remote        // of a limiter that is shared; nil: it is not
 	arrivals  uint64
 	idle      idleList
 	closing   int   // open connections that are being closed
@@ -52,6 +54,15 @@ type host struct {
 // dispatch serves those in the line who can go now, oldest first, and sets
 // the timer for the next. It follows every change.
 func (h *host) dispatch(now int64) {
+	defer h.talk(now)
+	if h.shared() {
+		wake := h.ask(now)
+		if wake <= now {
+			wake = onEvent // it is being asked
+		}
+		h.arm(now, wake)
+		return
+	}
 	wake := onEvent
 	for h.waiting > 0 {
 		p, at, by := h.turn(now)
@@ -72,13 +83,32 @@ func (h *host) dispatch(now int64) {
 			wake = min(wake, at)
 			break
 		}
-		w := p.waiters[0]
-		h.unqueue(w)
+		w := h.next(p)
 		w.permit = h.take(p, w.rcpts)
 		w.done <- struct{}{}
 		wake = onEvent
 	}
 	h.arm(now, wake)
+}
+
+// next takes p's oldest waiter out of the line.
+func (h *host) next(p *pool) *waiter {
+	w := p.waiters[0]
+	h.unqueue(w)
+	return w
+}
+
+// unqueue takes w out of the line.
+func (h *host) unqueue(w *waiter) {
+	heap.Remove(&w.pool.waiters, w.place)
+	if w.until < never {
+		heap.Remove(&h.expiring, w.expires)
+	}
+	h.waiting--
+	if w.once {
+		h.once--
+	}
+	h.arrange(w.pool)
 }
 
 // turn returns the pool whose oldest waiter is the next to go as far as
@@ -129,16 +159,6 @@ func (h *host) leave(w *waiter, err error) {
 	w.done <- struct{}{}
 }
 
-// unqueue takes w out of the line.
-func (h *host) unqueue(w *waiter) {
-	heap.Remove(&w.pool.waiters, w.place)
-	if w.until < never {
-		heap.Remove(&h.expiring, w.expires)
-	}
-	h.waiting--
-	h.arrange(w.pool)
-}
-
 // arrange puts p where it belongs in the line after a change of its waiters
 // or connections.
 func (h *host) arrange(p *pool) {
@@ -178,10 +198,9 @@ func (h *host) take(p *pool, rcpts int) *permit {
 		h.arrange(p)
 		return g
 	}
-	g.link = &link{pool: p}
+	g.link = &link{pool: p, opened: h.limiter.now()}
 	g.dialling = true
-	if h.bounds.maxConns > 0 && h.state.open >= h.bounds.maxConns {
-		victim := h.idle.oldest
+	if victim := h.idle.oldest; victim != nil && h.bounds.maxConns > 0 && h.state.open >= h.bounds.maxConns {
 		h.unkeep(victim)
 		h.drop(victim)
 		g.evicted = victim.conn
@@ -195,7 +214,7 @@ func (h *host) take(p *pool, rcpts int) *permit {
 
 // admit is take if all is there, else nil.
 func (h *host) admit(p *pool, rcpts int, now int64) *permit {
-	if at, _ := h.state.ready(&h.bounds, rcpts, now); at > now {
+	if at, _ := h.state.ready(&h.bounds, rcpts, now); at > now || h.shared() {
 		return nil
 	}
 	if len(p.idle) == 0 {
@@ -252,13 +271,14 @@ func (h *host) drop(l *link) {
 func (h *host) arm(now, at int64) {
 	if l := h.idle.oldest; l != nil {
 		at = min(at, later(l.since, int64(idleMax)))
-		if h.crowded() > 0 {
+		if h.crowded() > 0 || h.unwanted() {
 			at = now
 		}
 	}
 	if len(h.expiring) > 0 {
 		at = min(at, h.expiring[0].until)
 	}
+	at = min(at, h.remote.rest())
 	if at >= never || at >= h.timerAt {
 		return
 	}
@@ -274,7 +294,10 @@ func (h *host) arm(now, at int64) {
 // crowded returns how many more connections are open than may be, after
 // MaxConns was lowered; those that are being closed do not count.
 func (h *host) crowded() int {
-	if h.bounds.maxConns == 0 {
+	switch {
+	case h.lapsed():
+		return max(h.mine().open-h.closing, 0)
+	case h.bounds.maxConns == 0 && !h.bounds.noConns:
 		return 0
 	}
 	return max(h.state.open-h.closing-h.bounds.maxConns, 0)
@@ -287,7 +310,7 @@ func (h *host) ring() {
 	h.timerAt = never
 	var due []*link
 	for l := h.idle.oldest; l != nil; l = h.idle.oldest {
-		if h.crowded() == 0 && later(l.since, int64(idleMax)) > now {
+		if h.crowded() == 0 && !h.unwanted() && later(l.since, int64(idleMax)) > now {
 			break
 		}
 		h.unkeep(l)
@@ -333,6 +356,12 @@ func (h *host) compose(now int64) {
 	h.limit, _ = stricter(h.limit, h.state.learned.sizes())
 	to := newBounds(h.limit)
 	to.gentle = !h.told && h.own.MaxConns == 0
+	if r := h.remote; r != nil {
+		r.news = true
+		if r.alone {
+			to = to.part(r.sharing.alone)
+		}
+	}
 	h.state.carry(&h.bounds, &to, now)
 	h.bounds = to
 	h.replan(now)

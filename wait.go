@@ -19,10 +19,10 @@ type waiter struct {
 	pool     *pool         // in whose line it stands
 	place    int           // in that, or among those who wait for the host; -1 when it has left
 	expires  int           // place in host.expiring, if until is not never
-	by       string        // the limit that it waits for; empty: there was no wait
+	by       string        // the limit that it waits for; empty: none, or the store's answer only
 	at       int64         // until when at least; never if that is not known
 	behind   bool          // may go behind the final dot of another message: the permit is for a connection still in use
-	hasty    bool          // does not wait
+	once     bool          // does not wait but for the store's answer
 	done     chan struct{} // permit or err has been set; then, if behind another, its turn has come. nil: there was no wait
 	permit   *permit
 	err      error
@@ -59,7 +59,7 @@ func (w *waiter) stand(p *pool, since, until time.Time, rcpts int) *waiter {
 // not nil, is called once when there is a wait, without any lock held.
 //
 // The error is a *LimitError when it is certain that the wait would pass the
-// deadline, or w is hasty; a *WaitError when the time for it, or the context,
+// deadline, or w does not wait; a *WaitError when the time for it, or the context,
 // has ended; ErrClosed after close; and a *tooManyRecipientsError when no wait
 // would help.
 //
@@ -92,6 +92,10 @@ func (w *waiter) heed(ctx context.Context) error {
 		return w.ended(context.Cause(ctx))
 	}
 	w.deadline = never
+	if w.once {
+		w.until = never
+		return nil
+	}
 	if t, ok := ctx.Deadline(); ok {
 		w.deadline = w.pool.host.limiter.at(t)
 	}
@@ -122,20 +126,22 @@ func (h *host) enter(w *waiter) error {
 			return nil
 		}
 	}
-	if w.hasty {
-		return h.notYet(p, w.rcpts, now)
+	if w.once {
+		at, by := h.blocked(p, w.rcpts, now)
+		if !h.shared() || h.waiting > 0 || len(p.idle) == 0 && p.open >= p.max {
+			return h.notYet(at, by)
+		}
 	}
 	return h.queue(p, w, now)
 }
 
-// notYet is why a message cannot start now.
-func (h *host) notYet(p *pool, rcpts int, now int64) error {
-	e := &LimitError{Host: h.key}
-	at, by := h.blocked(p, rcpts, now)
-	if e.For = by; at < never {
-		e.Until = h.limiter.time(at)
+// notYet is the refusal of somebody who does not wait.
+func (h *host) notYet(at int64, by string) error {
+	late := &LimitError{Host: h.key, For: by}
+	if at < never {
+		late.Until = h.limiter.time(at)
 	}
-	return e
+	return late
 }
 
 // served returns what w was given; its context may have ended meanwhile.
@@ -167,6 +173,9 @@ func (h *host) queue(p *pool, w *waiter, now int64) error {
 	h.arrivals++
 	w.arrival = h.arrivals
 	h.waiting++
+	if w.once {
+		h.once++
+	}
 	heap.Push(&p.waiters, w)
 	if w.until < never {
 		heap.Push(&h.expiring, expiring{w})
@@ -229,6 +238,9 @@ func (h *host) rouse(began int64) {
 // blocked says what a message in p waits for: the limit that is last to let
 // it go, or what the older ones ahead of it wait for.
 func (h *host) blocked(p *pool, rcpts int, now int64) (at int64, by string) {
+	if h.shared() && h.remote.down != nil {
+		return h.remote.again, bindStore
+	}
 	at, by = h.state.ready(&h.bounds, rcpts, now)
 	if by == "" && len(p.idle) == 0 {
 		if p.open >= p.max {
@@ -282,7 +294,7 @@ type LimitError struct {
 
 // Error says which limit of which host binds, and until when.
 func (e *LimitError) Error() string {
-	text := fmt.Sprintf("smtpretry: the %s limit of %s does not let the message through", e.For, e.Host)
+	text := fmt.Sprintf("smtpretry: %s does not let the message through", limitOf(e.For, e.Host))
 	switch {
 	case !e.Deadline.IsZero():
 		return fmt.Sprintf("%s before %v after the deadline", text, e.Until.Sub(e.Deadline).Round(time.Millisecond))
@@ -310,7 +322,15 @@ func (e *WaitError) Error() string {
 	if e.For == "" {
 		return fmt.Sprintf("smtpretry: before a message to %s: %v", e.Host, e.Err)
 	}
-	return fmt.Sprintf("smtpretry: waiting for the %s limit of %s: %v", e.For, e.Host, e.Err)
+	return fmt.Sprintf("smtpretry: waiting for %s: %v", limitOf(e.For, e.Host), e.Err)
+}
+
+// limitOf says what binds.
+func limitOf(by, host string) string {
+	if by == bindStore {
+		return "the limiter's store, which cannot be reached, about " + host
+	}
+	return "the " + by + " limit of " + host
 }
 
 // Unwrap returns the context's cause.
