@@ -155,6 +155,46 @@ func TestBudgetEndsAWait(t *testing.T) {
 		})
 }
 
+// TestWaitingPanics: a message whose trace panics leaves the line, whatever the
+// caller makes of it.
+func TestWaitingPanics(t *testing.T) {
+	for _, served := range []bool{false, true} { // before it panics
+		bubble(t, testserver.Config{Script: testserver.Script{testserver.On(testserver.Mail, testserver.Pass().After(time.Minute))}},
+			func(t *testing.T, srv *testserver.Server) {
+				c := client(t, srv, nil)
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					if _, err := c.Send(t.Context(), note("first@example.net")); err != nil {
+						t.Error(err)
+					}
+				})
+				time.Sleep(time.Second)
+				wg.Go(func() {
+					defer func() {
+						if recover() == nil {
+							t.Error("no panic")
+						}
+					}()
+					m := note("broken@example.net")
+					m.Trace = &smtpretry.Trace{Waiting: func(smtpretry.Wait) {
+						if served {
+							time.Sleep(time.Hour)
+						}
+						panic("broken")
+					}}
+					_, _ = c.Send(t.Context(), m)
+				})
+				wg.Wait()
+				start := time.Now()
+				if _, err := c.Send(t.Context(), note("last@example.net")); err != nil {
+					t.Error(err)
+				}
+				took(t, start, 0, 0)
+				holds(t, srv, text, "first@example.net", "last@example.net")
+			})
+	}
+}
+
 // TestSharedPause: when the host is busy, one message finds out for all.
 func TestSharedPause(t *testing.T) {
 	const senders = 1000

@@ -38,11 +38,12 @@ func (w *waiter) before(v *waiter) bool {
 func (w *waiter) setPlace(i int) { w.place = i } //nolint:unused // line calls it
 
 // An expiring is a waiter among those whose time is over before that of their
-// context. A timer for each would take twice the memory of the waiter.
+// context. The host's timer ends their waits; a context with a timer for each
+// would take more than all the rest of what a message holds while it waits.
 type expiring struct{ *waiter }
 
-func (e expiring) before(f expiring) bool { return e.until < f.until }
-func (e expiring) setPlace(i int)         { e.expires = i } //nolint:unused // likewise
+func (e expiring) before(f expiring) bool { return e.until < f.until } //nolint:unused // line calls it
+func (e expiring) setPlace(i int)         { e.expires = i }            //nolint:unused // line calls it
 
 // stand makes w fit to wait in p's line, with a message for rcpts recipients that
 // is there since a moment, until another if that is not zero.
@@ -63,7 +64,9 @@ func (w *waiter) stand(p *pool, since, until time.Time, rcpts int) *waiter {
 // has ended; ErrClosed after close; and a *tooManyRecipientsError when no wait
 // would help.
 //
-// Most of those who wait do it here: what is on the stack counts.
+// Most of those who wait do it here, within the 2 KiB of stack that a goroutine
+// begins with: from Send to here, and in what is called on the way, frames are
+// kept small.
 func (w *waiter) acquire(ctx context.Context, waiting func(Wait)) (*permit, error) {
 	err := w.heed(ctx)
 	if err == nil {
@@ -150,12 +153,19 @@ func (w *waiter) served(ctx context.Context) (*permit, error) {
 	case w.err != nil:
 		return nil, w.err
 	case w.done != nil && ctx.Err() != nil:
-		w.permit.makeRoom()
-		w.permit.leave()
-		w.permit.release(w.permit.conn)
+		w.decline()
 		return nil, w.ended(context.Cause(ctx))
 	}
 	return w.permit.ready(), nil
+}
+
+// decline hands back what w was given, if anything.
+func (w *waiter) decline() {
+	if g := w.permit; g != nil {
+		g.makeRoom()
+		g.leave()
+		g.release(g.conn)
+	}
 }
 
 // ended is the error for a wait that has come to its end.
@@ -188,13 +198,23 @@ func (h *host) queue(p *pool, w *waiter, now int64) error {
 	return w.err
 }
 
-// report tells what w waits for.
+// report tells what w waits for. A panic of the caller's function, who may go on
+// after it, leaves nothing behind.
 func (w *waiter) report(waiting func(Wait)) {
 	wait := Wait{Host: w.pool.host.key, For: w.by}
 	if w.at < never {
 		wait.Until = w.pool.host.limiter.time(w.at)
 	}
+	ended := false
+	defer func() {
+		if !ended {
+			w.pool.host.abandon(w, nil)
+			<-w.done
+			w.decline()
+		}
+	}()
 	waiting(wait)
+	ended = true
 }
 
 // doze waits for the host, which failed at the given moment: what it returns
