@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 )
@@ -27,10 +26,6 @@ type Store interface {
 
 // ShareOptions says how a [Limiter] shares its limits. The zero value is useful.
 type ShareOptions struct {
-	// Node is the name of this process, different from that of every other one;
-	// empty: made of the machine's name, the process id and chance.
-	Node string
-
 	// Lease is how long the store lets a process keep its connections' slots
 	// without being heard of: those of a process that was killed are free after
 	// that time, and what else it held after 2 s. 0 is 10 s; at least 1 s.
@@ -59,7 +54,7 @@ const (
 // A sharing is how all hosts of a limiter are shared.
 type sharing struct {
 	store Store
-	node  string
+	node  string // this limiter, and no other that ever was
 	lease int64
 	alone float64
 }
@@ -101,14 +96,10 @@ func (l *Limiter) Share(store Store, o ShareOptions) error {
 			return errors.New("smtpretry: Share: the limiter is in use")
 		}
 	}
-	if o.Node == "" {
-		name, _ := os.Hostname()
-		o.Node = fmt.Sprintf("%s/%d/%s", name, os.Getpid(), rand.Text()[:8])
-	}
 	if o.Lease == 0 {
 		o.Lease = defaultLease
 	}
-	l.sharing = &sharing{store: store, node: o.Node, lease: int64(o.Lease), alone: o.Alone}
+	l.sharing = &sharing{store: store, node: rand.Text(), lease: int64(o.Lease), alone: o.Alone}
 	l.base = l.base.Add(-longestSaved) // what the others did before us has its time too
 	return nil
 }
@@ -220,7 +211,7 @@ func (h *host) ask(now int64) (wake int64) {
 			w.permit = h.take(p, w.rcpts)
 			w.done <- struct{}{}
 		case r.asked && r.until != onEvent && w.deadline <= r.until:
-			h.leave(p, w, h.tooLate(w.deadline, r.until, r.by))
+			h.leave(w, h.tooLate(w.deadline, r.until, r.by))
 		default:
 			if r.asked && r.at > now {
 				h.refuseOnce(r.until, r.by)
@@ -240,7 +231,7 @@ func (h *host) refuseOnce(at int64, by string) {
 	for p := range h.pools {
 		for _, w := range slices.Clone(p.waiters) {
 			if w.once {
-				h.leave(p, w, h.notYet(at, by))
+				h.leave(w, h.notYet(at, by))
 			}
 		}
 	}

@@ -38,7 +38,7 @@ func TestSharedKilled(t *testing.T) {
 		lim := smtpretry.Limit{Rate: smtpretry.PerMinute(1), Burst: 2, MaxConns: 1}
 		dead, alive := told(lim), told(lim)
 		share(t, cut, smtpretry.ShareOptions{Lease: 5 * time.Second}, dead)
-		if err := alive.Share(store, smtpretry.ShareOptions{Node: "alive", Lease: 5 * time.Second}); err != nil {
+		if err := alive.Share(store, smtpretry.ShareOptions{Lease: 5 * time.Second}); err != nil {
 			t.Fatal(err)
 		}
 		g, err := dead.Join(host, 1).Acquire(t.Context(), time.Now(), 1, nil)

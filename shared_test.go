@@ -74,9 +74,7 @@ func (s *memStore) stored(key string) []byte {
 // share gives every limiter of a fleet the store.
 func share(t *testing.T, s smtpretry.Store, o smtpretry.ShareOptions, fleet ...*smtpretry.Limiter) {
 	t.Helper()
-	for i, l := range fleet {
-		o := o
-		o.Node = fmt.Sprint("node ", i)
+	for _, l := range fleet {
 		if err := l.Share(s, o); err != nil {
 			t.Fatal(err)
 		}

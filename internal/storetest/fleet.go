@@ -62,7 +62,7 @@ func work(text string, open func(context.Context, string) (smtpretry.Store, erro
 	if err := limiter.SetLimit(host(j.Server), j.Limit); err != nil {
 		return err
 	}
-	if err := limiter.Share(store, smtpretry.ShareOptions{Node: j.Node, Lease: j.Lease, Alone: j.Alone}); err != nil {
+	if err := limiter.Share(store, smtpretry.ShareOptions{Lease: j.Lease, Alone: j.Alone}); err != nil {
 		return err
 	}
 	client, err := smtpretry.New(smtpretry.Config{Dialer: &smtpretry.Dialer{Addr: j.Server}, Limiter: limiter, MaxConns: j.Conns})
