@@ -182,7 +182,7 @@ func ExampleLimiter_Share() {
 
 	for _, process := range []string{"a", "b"} {
 		limiter := smtpretry.NewLimiter(smtpretry.Limit{Quotas: []smtpretry.Quota{{N: 1, Per: time.Hour}}})
-		if err := limiter.Share(store, smtpretry.ShareOptions{Node: process}); err != nil {
+		if err := limiter.Share(store, smtpretry.ShareOptions{}); err != nil {
 			panic(err)
 		}
 		client, err := smtpretry.New(smtpretry.Config{Dialer: dialer, Limiter: limiter})
