@@ -202,9 +202,10 @@ func (c *Client) send(ctx context.Context, m *Message, p Policy, wait bool, know
 	d.wait, d.known = wait, known
 	c.pool.count(1)
 	defer c.pool.count(-1)
+	ctx = d.began(ctx)
 	d.run(ctx)
 	res, err := d.account()
-	d.finished(res, err)
+	d.finished(ctx, res, err)
 	return res, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -82,7 +83,8 @@ func TestMessageTrace(t *testing.T) {
 }
 
 // TestTraceEnds: each wait that was told of ends once, also when the context ends
-// it, and each call is told of with what it returns. All name the limiter's key.
+// it, and each call is told of with what it returns. All name the limiter's key, and
+// go on with the context that was handed on.
 func TestTraceEnds(t *testing.T) {
 	bubble(t, testserver.Config{Script: testserver.Script{
 		testserver.On(testserver.Rcpt, testserver.Reply("450 4.2.0 Not now")).Times(2),
@@ -93,13 +95,41 @@ func TestTraceEnds(t *testing.T) {
 		var told []string
 		var waits []smtpretry.Wait
 		var last smtpretry.Finish
-		own := &smtpretry.Trace{Finished: func(smtpretry.Finish) { told = append(told, "message") }}
+		type mark struct{}
+		marked := func(ctx context.Context) {
+			t.Helper()
+			if v, _ := ctx.Value(mark{}).(string); v != "own all" {
+				t.Errorf("the context is marked by %q", v)
+			}
+		}
+		own := &smtpretry.Trace{
+			Began: func(ctx context.Context, _ *smtpretry.Message) context.Context {
+				return context.WithValue(ctx, mark{}, "own")
+			},
+			Finished: func(f smtpretry.Finish) { told = append(told, "message"); marked(f.Context()) },
+		}
 		c := client(t, srv, func(cfg *smtpretry.Config) {
 			cfg.Host, cfg.Limiter = "SMTP.Office365.com:587", l
+			dial := cfg.Dialer.NetDial
+			cfg.Dialer.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				marked(ctx)
+				return dial(ctx, network, addr)
+			}
 			cfg.Trace = &smtpretry.Trace{
-				Attempted: func(a smtpretry.Attempt) { told = append(told, "attempt "+a.Host) },
-				Waiting:   func(w smtpretry.Wait) { told = append(told, "waiting "+w.For); waits = append(waits, w) },
+				Began: func(ctx context.Context, m *smtpretry.Message) context.Context {
+					if m.Trace != own {
+						t.Errorf("begins with another message: %+v", m)
+					}
+					return context.WithValue(ctx, mark{}, ctx.Value(mark{}).(string)+" all")
+				},
+				Attempted: func(a smtpretry.Attempt) { told = append(told, "attempt "+a.Host); marked(a.Context()) },
+				Waiting: func(w smtpretry.Wait) {
+					told = append(told, "waiting "+w.For)
+					waits = append(waits, w)
+					marked(w.Context())
+				},
 				Waited: func(w smtpretry.Wait) {
+					marked(w.Context())
 					told = append(told, "waited "+w.Host)
 					begun := waits[len(waits)-1]
 					if begun.Start.IsZero() || !begun.End.IsZero() || w.Start != begun.Start || w.Until != begun.Until || w.For != begun.For || w.End != time.Now() {
@@ -121,6 +151,11 @@ func TestTraceEnds(t *testing.T) {
 			res, err := c.Send(ctx, m)
 			if got := strings.Join(told, ", "); got != want {
 				t.Errorf("told\n%s, want\n%s", got, want)
+			}
+			for _, a := range res.Attempts {
+				if a.Context() != context.Background() {
+					t.Error("an attempt keeps its context")
+				}
 			}
 			if last.Result != res || last.Err != err || last.Host != key || last.Start != start || last.End != time.Now() {
 				t.Errorf("finished as %+v, returned %v, %v", last, res, err)

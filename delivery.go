@@ -203,7 +203,7 @@ func (d *delivery) due(now time.Time) (due []*recipient, next time.Time) {
 // sleep waits until t, or until the host is seen to work again if somebody was
 // deferred because it did not.
 func (d *delivery) sleep(ctx context.Context, t time.Time) error {
-	d.waiting(Wait{Host: d.c.host, For: "retry", Until: t})
+	d.waiting(ctx, Wait{Host: d.c.host, For: "retry", Until: t})
 	defer d.waited()
 	early := d.early()
 	if early.IsZero() || !early.Before(t) {
@@ -269,14 +269,15 @@ func (d *delivery) acquire(ctx context.Context, rcpts int) (*permit, error) {
 	if !d.wait || !errors.As(err, &late) || !d.until.IsZero() && !time.Now().Before(d.until) {
 		return p, err
 	}
+	within := ctx
 	if !d.until.IsZero() {
 		// Waiting for limits counts too.
-		within, cancel := context.WithDeadline(ctx, d.until)
+		var cancel context.CancelFunc
+		within, cancel = context.WithDeadline(ctx, d.until)
 		defer cancel()
-		ctx = within
 	}
 	defer d.waited()
-	return d.c.pool.acquire(ctx, d.start, rcpts, d.c.canDial(), d.waiting)
+	return d.c.pool.acquire(within, d.start, rcpts, d.c.canDial(), func(w Wait) { d.waiting(ctx, w) })
 }
 
 // whyNot adds what the caller asks for to the limiter's error: that the

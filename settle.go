@@ -110,7 +110,7 @@ func (d *delivery) settle(ctx context.Context, batch []*recipient, a *Attempt, o
 	if !cut {
 		d.c.pool.observe(report{verdict: a.Verdict, accepted: accepted, began: a.Start, at: s.now, back: back, carried: used, most: o.most})
 	}
-	d.attempted(*a)
+	d.attempted(ctx, *a)
 }
 
 // next decides what comes next for a recipient that was not accepted.
