@@ -110,6 +110,7 @@ func TestTraceEnds(t *testing.T) {
 		}
 		c := client(t, srv, func(cfg *smtpretry.Config) {
 			cfg.Host, cfg.Limiter = "SMTP.Office365.com:587", l
+			cfg.Policy.Backoff = smtpretry.Backoff{Initial: 6 * time.Second, Jitter: -1}
 			dial := cfg.Dialer.NetDial
 			cfg.Dialer.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 				marked(ctx)

@@ -32,7 +32,7 @@ func Example() {
 		Dialer:  dialer,
 		Limiter: limiter,
 		Trace:   mail.Trace(),
-		Policy:  smtpretry.Policy{Backoff: smtpretry.Backoff{Initial: time.Millisecond}}, // the default is 5 s
+		Policy:  smtpretry.Policy{Backoff: smtpretry.Backoff{Initial: 200 * time.Millisecond}}, // the default is 5 s
 	})
 	if err != nil {
 		panic(err)
