@@ -75,7 +75,7 @@ bench:
 
 # What one message costs the library itself.
 microbench:
-	@set -ex; for m in . queue; do (cd $$m && go test -run '^$$' -bench . -benchmem ./...); done
+	@set -ex; for m in . queue metrics/prometheus metrics/otel; do (cd $$m && go test -run '^$$' -bench . -benchmem ./...); done
 
 fuzz:
 	@set -e; for p in $$(go list ./...); do \
