@@ -5,6 +5,7 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/smtpretry/smtpretry"
@@ -46,7 +47,7 @@ func New(o Options) (*Telemetry, error) {
 	}
 	t := &Telemetry{
 		recorder: metrics.New(metrics.Options{Limiter: o.Limiter, Queue: o.Queue, MaxHosts: o.MaxHosts}),
-		tracer:   o.TracerProvider.Tracer(scope),
+		tracer:   o.TracerProvider.Tracer(scope, trace.WithSchemaURL(semconv.SchemaURL)),
 		texts:    o.Texts,
 		counters: make(map[*metrics.Metric]*counter),
 	}
