@@ -16,12 +16,13 @@ type Trace struct {
 	// Began is told of a message that Send or Try has been called for. The context
 	// that it returns must be ctx, or be derived from it; the call goes on with it,
 	// and the Context methods below return it, so that a span can be handed on.
+	// Message.Trace is asked first.
 	Began func(ctx context.Context, m *Message) context.Context
 
 	Attempted func(Attempt) // an attempt has ended and what comes next is decided
 	Waiting   func(Wait)    // a wait begins that is longer than zero
 	Waited    func(Wait)    // that wait is over, whatever ended it
-	Finished  func(Finish)  // the call is about to return
+	Finished  func(Finish)  // the call is about to return; not if a function of the caller's panics
 }
 
 // An Attempt is one transaction, or one failure to get that far.
