@@ -154,6 +154,7 @@ func newClient(cfg Config) (*Client, error) {
 	}
 	c.life, c.end = context.WithCancelCause(context.Background())
 	c.pool = c.limiter.join(c.host, max(cfg.MaxConns, 1))
+	c.host = c.pool.host.key
 	return c, nil
 }
 
@@ -203,7 +204,7 @@ func (c *Client) send(ctx context.Context, m *Message, p Policy, wait bool, know
 	defer c.pool.count(-1)
 	d.run(ctx)
 	res, err := d.account()
-	c.finished(res, err)
+	d.finished(res, err)
 	return res, err
 }
 

@@ -32,6 +32,7 @@ type delivery struct {
 	queued   string  // the server's words to the last accepted transaction
 	links    int     // how often the link broke under the message
 	reasons  []error // why recipients are not tried again
+	pausing  *Wait   // told of and not over, if somebody wants to know when it is
 }
 
 // A recipient is one address on its way.
@@ -203,6 +204,7 @@ func (d *delivery) due(now time.Time) (due []*recipient, next time.Time) {
 // deferred because it did not.
 func (d *delivery) sleep(ctx context.Context, t time.Time) error {
 	d.waiting(Wait{Host: d.c.host, For: "retry", Until: t})
+	defer d.waited()
 	early := d.early()
 	if early.IsZero() || !early.Before(t) {
 		_, err := d.pause(ctx, t, nil)
@@ -276,6 +278,7 @@ func (d *delivery) acquire(ctx context.Context, rcpts int) (*permit, error) {
 		defer cancel()
 		ctx = within
 	}
+	defer d.waited()
 	return d.c.pool.acquire(ctx, d.start, rcpts, d.c.canDial(), d.waiting)
 }
 

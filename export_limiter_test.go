@@ -82,8 +82,8 @@ func MaxRecipients(err error) int {
 	return 0
 }
 
-// Hosts returns how many hosts are held live, and how many at rest.
-func (l *Limiter) Hosts() (live, rest int) {
+// CountHosts returns how many hosts are held live, and how many at rest.
+func (l *Limiter) CountHosts() (live, rest int) {
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.Lock()

@@ -13,6 +13,8 @@ import (
 type Trace struct {
 	Attempted func(Attempt) // an attempt has ended and what comes next is decided
 	Waiting   func(Wait)    // a wait begins that is longer than zero
+	Waited    func(Wait)    // that wait is over, whatever ended it
+	Finished  func(Finish)  // Send or Try is about to return; not told of what [Message.Validate] refuses
 }
 
 // An Attempt is one transaction, or one failure to get that far.
@@ -35,15 +37,46 @@ type Attempt struct {
 // A Wait is a pause before an attempt.
 type Wait struct {
 	Host  string    // the limiter's key
-	For   string    // what is waited for: "retry", or the limit that binds
+	For   string    // what is waited for: "retry", or the limit that binds, in the words of Explanation.Binding
+	Start time.Time // when it began
 	Until time.Time // when it ends at the earliest, if the host does not come back before; zero if that is not known
+	End   time.Time // when it was over; zero in Waiting
+}
+
+// A Finish is how one call of Send or Try ended.
+type Finish struct {
+	Host   string    // the limiter's key
+	Start  time.Time // of the call
+	End    time.Time
+	Result *Result // what it returns, and must not be changed
+	Err    error   // what it returns beside Result
 }
 
 func (d *delivery) waiting(w Wait) {
-	if t := d.m.Trace; t != nil && t.Waiting != nil {
-		t.Waiting(w)
+	w.Start = time.Now()
+	own, all := d.m.Trace, d.c.cfg.Trace
+	if own != nil && own.Waited != nil || all != nil && all.Waited != nil {
+		kept := w
+		d.pausing = &kept
+	}
+	if own != nil && own.Waiting != nil {
+		own.Waiting(w)
 	}
 	d.c.waiting(w)
+}
+
+// waited ends the wait that was told of last, if it has not ended.
+func (d *delivery) waited() {
+	w := d.pausing
+	if w == nil {
+		return
+	}
+	d.pausing, w.End = nil, time.Now()
+	for _, t := range []*Trace{d.m.Trace, d.c.cfg.Trace} {
+		if t != nil && t.Waited != nil {
+			t.Waited(*w)
+		}
+	}
 }
 
 func (d *delivery) attempted(a Attempt) {
@@ -84,9 +117,14 @@ func (c *Client) attempted(a Attempt) {
 	l.Info("smtp attempt failed", attrs...)
 }
 
-// finished tells the log how a message ended.
-func (c *Client) finished(r *Result, err error) {
-	l := c.cfg.Logger
+// finished tells how a message ended.
+func (d *delivery) finished(r *Result, err error) {
+	for _, t := range []*Trace{d.m.Trace, d.c.cfg.Trace} {
+		if t != nil && t.Finished != nil {
+			t.Finished(Finish{Host: d.c.host, Start: d.start, End: time.Now(), Result: r, Err: err})
+		}
+	}
+	c, l := d.c, d.c.cfg.Logger
 	switch {
 	case l == nil:
 	case err == nil:
