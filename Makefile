@@ -9,7 +9,7 @@ LINT := $(CURDIR)/.bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 # the others as they stand here; .ci/alone runs a command in one of them without
 # go.work, as its users have it.
 MODULES := . bench queue cmd/smtpretry metrics/otel metrics/prometheus metrics/check statuspage store/pgstore store/redisstore \
-	examples/fleet examples/queue examples/queueui
+	examples/fleet examples/queue examples/queueui examples/statuspage
 
 # SQLite in Go is C that was translated: its pointers are none for checkptr, which
 # -race turns on.
