@@ -8,6 +8,7 @@ require (
 	github.com/emersion/go-smtp v0.25.1
 	github.com/fatih/color v1.19.0
 	github.com/go-logfmt/logfmt v0.6.1
+	github.com/goccy/go-yaml v1.19.2
 	github.com/schollz/progressbar/v3 v3.19.1
 	github.com/smtpretry/smtpretry v0.0.0
 	github.com/smtpretry/smtpretry/queue v0.0.0

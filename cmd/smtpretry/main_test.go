@@ -103,7 +103,7 @@ func TestHelp(t *testing.T) {
 		if !cmd.IsAvailableCommand() && cmd != root || cmd.Name() == "completion" || cmd.Name() == "help" {
 			continue
 		}
-		args := append(strings.Fields(cmd.CommandPath())[1:], "--help")
+		args := strings.Fields(cmd.CommandPath() + " --help")[1:]
 		got := call(t.Context(), nil, nil, args...)
 		if got.code != 0 || got.errs != "" {
 			t.Errorf("%q: exit code %d, %s", args, got.code, got.errs)

@@ -27,7 +27,7 @@ const (
 var subcommands = []func(*ui.UI) *cobra.Command{
 	newExplain,
 	newSend,
-	// newFake
+	newFake,
 }
 
 // run carries out one call, args[0] being the name it was called by, and

@@ -136,14 +136,14 @@ SMTPRETRY_QUEUE          the queue, if there is no server`,
 	flags.StringArrayVarP(&s.options, "option", "o", nil, "sendmail's other `option`s are taken and ignored, but for i")
 	flags.BoolVar(&s.sendmail, flagSendmail, false, "called as sendmail")
 	_ = flags.MarkHidden(flagSendmail)
-	for _, ignored := range []string{"A", "B", "G", "L", "O", "U", "X", "e", "m", "n", "p"} {
-		name := "ignored-" + ignored
-		if strings.Contains("GUmn", ignored) {
-			flags.BoolP(name, ignored, false, "")
+	for _, letter := range "ABGLOUXemnp" {
+		ignored := string(letter)
+		if strings.ContainsRune("GUmn", letter) {
+			flags.BoolP("ignored-"+ignored, ignored, false, "")
 		} else {
-			flags.StringP(name, ignored, "", "")
+			flags.StringP("ignored-"+ignored, ignored, "", "")
 		}
-		_ = flags.MarkHidden(name)
+		_ = flags.MarkHidden("ignored-" + ignored)
 	}
 	for name, words := range map[string][]string{"policy": policyWords(), "auth": server.Mechanisms, "return": {"full", "hdrs"},
 		"notify": {"never", "success", "failure", "delay"}} {

@@ -190,10 +190,7 @@ func TestSendExitCodes(t *testing.T) {
 			}
 			as := call(t.Context(), nil, strings.NewReader(note), "send", "--server", addr, "--for", "20ms", "--json")
 			var m jsonSent
-			if err := json.Unmarshal([]byte(as.out), &struct {
-				*jsonSent
-				Recipients []struct{ Address string }
-			}{jsonSent: &m}); err != nil {
+			if err := json.Unmarshal([]byte(as.out), &m); err != nil {
 				t.Fatal(err)
 			}
 			if as.code != m.Code || as.errs != "" || (m.Error == "") != (m.Code == 0) {
