@@ -132,7 +132,7 @@ COMMANDS
 {{range .Commands}}{{if .IsAvailableCommand}}  {{rpad .Name .NamePadding}} {{.Short}}
 {{end}}{{end}}{{end}}
 OPTIONS
-{{.Flags.FlagUsages | trimTrailingWhitespaces}}
+{{.Flags.FlagUsagesWrapped 80 | trimTrailingWhitespaces}}
 
 EXIT STATUS
 {{index .Annotations "exit" | exitStatus | indent}}

@@ -111,14 +111,14 @@ SMTPRETRY_QUEUE          the queue, if there is no server`,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&s.server, "server", "", "the server, as a `URL`: smtps://user@host (TLS, port 465), smtp://user@host (STARTTLS,\nport 587; no TLS to this machine), smtp+starttls://, smtp+plain:// (never TLS), lmtp://")
+	flags.StringVar(&s.server, "server", "", "the server, as a `URL`: smtps://user@host (TLS, port 465), smtp://user@host (STARTTLS, port 587; no TLS to this machine), smtp+starttls://, smtp+plain:// (never TLS), lmtp://")
 	flags.StringVar(&s.passwordFile, "password-file", "", "read the password from the first line of this `file`")
 	flags.StringVar(&s.auth, "auth", "plain", "log in by this `mechanism`: "+strings.Join(server.Mechanisms, ", "))
 	flags.StringVar(&s.ca, "ca", "", "trust the certificates in this PEM `file`, too")
 	flags.StringArrayVar(&s.files, "file", nil, "a message `file`, whatever its name; may be repeated")
 	flags.StringVar(&s.policy, "policy", "default", "when to try again: default (for 15 minutes), interactive (30 s), queue (5 days), once")
 	flags.DurationVar(&s.giveUp, "for", 0, "keep trying for this `time`, such as 1h, whatever the policy says")
-	flags.StringVar(&s.rate, "rate", "", "send at most this many messages per time, such as 14/s, 100/min, 500/h, or unlimited\n(default: what is known of the server, else what it is found to take)")
+	flags.StringVar(&s.rate, "rate", "", "send at most this many messages per time, such as 14/s, 100/min, 500/h, or unlimited (default: what is known of the server, else what it is found to take)")
 	flags.IntVar(&s.conns, "conns", 1, "connections at once")
 	flags.StringVar(&s.queue, "queue", "", "put into this durable queue instead: an SQLite file or a postgres:// `URL`")
 	flags.StringVar(&s.domain, "domain", "", "completes addresses without one (default: this machine's name)")

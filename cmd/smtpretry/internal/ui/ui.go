@@ -3,7 +3,6 @@ package ui
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
@@ -95,8 +94,18 @@ func (u *UI) AskPassword(prompt string) (string, error) {
 	if !ok || !IsTerminal(f) {
 		return "", errors.New("there is no terminal to ask for a password")
 	}
-	fmt.Fprint(u.Err, prompt)
-	b, err := term.ReadPassword(int(f.Fd()))
-	fmt.Fprintln(u.Err)
-	return string(b), err
+	// Nothing is echoed any more before the prompt invites to type.
+	before, err := term.MakeRaw(int(f.Fd()))
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = term.Restore(int(f.Fd()), before) }()
+	password, err := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{f, u.Err}, "").ReadPassword(prompt)
+	if errors.Is(err, io.EOF) { // Ctrl-C or Ctrl-D
+		err = errors.New("no password was given")
+	}
+	return password, err
 }
