@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -124,11 +123,12 @@ func (x *explainer) argument(arg string) error {
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrInvalid) && len(arg) < 256:
 		return ui.Fail(ui.NoInput, err)
 	}
-	if e := x.parser.Parse(arg); e != nil {
+	// A log's line, or a reply, whatever the format of files is.
+	if e := (&maillog.Parser{Stage: x.parser.Stage}).Parse(arg); e != nil {
 		return x.event(e)
 	}
 	if reply, ok := maillog.FindReply(arg); ok {
-		return x.argument(fmt.Sprintf("%d %s", reply.Code, reply.Msg))
+		return x.event(x.parser.Reply(reply))
 	}
 	return ui.Failf(ui.NoInput, "%q is no file, and no reply: that begins with a code, as 421 or 550", arg)
 }

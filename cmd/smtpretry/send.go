@@ -78,7 +78,8 @@ sendmail. Under the name sendmail (a link is enough) it is this command, no
 argument is taken for a file, and nothing is printed unless something fails.
 
 With --queue the message is put into a durable queue (smtpretry's module queue)
-and the command returns once it is on disk; who opens the queue delivers.`,
+and the command returns once it is on disk; who opens the queue delivers. That is
+for callers that cannot wait, too.`,
 		Example: `  smtpretry send --server smtps://me@smtp.example.com letter.eml
   smtpretry send --server smtp://127.0.0.1:2525 --conns 4 --rate 10/s out/*.eml
   printf 'Subject: hi\n\nHi.\n' | smtpretry send -f me@example.org you@example.net
