@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -56,7 +57,7 @@ and cause, with a plot over time.`,
 73  the SVG file cannot be written
 75  something was refused, but all of it for now only`},
 		Args: cobra.ArbitraryArgs,
-		RunE: func(_ *cobra.Command, args []string) error { return x.run(args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return x.run(cmd.Context(), args) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&x.stage, "stage", "", "where the reply was given, one of "+strings.Join(stages, ", ")+" (default: as the log says, else a guess)")
@@ -79,7 +80,7 @@ func formatWords() string {
 // onlyCode is a reply code that a shell has split off its words.
 var onlyCode = regexp.MustCompile(`^[2-5]\d\d(?:-\d\.\d+\.\d+)?$`)
 
-func (x *explainer) run(args []string) error {
+func (x *explainer) run(ctx context.Context, args []string) error {
 	if x.stage != "" {
 		if !slices.Contains(stages, x.stage) {
 			return ui.Failf(ui.Usage, "--stage is %q, want one of %s", x.stage, strings.Join(stages, ", "))
@@ -103,7 +104,7 @@ func (x *explainer) run(args []string) error {
 		args = []string{"-"}
 	}
 	for _, arg := range args {
-		if err := x.argument(arg); err != nil {
+		if err := x.argument(ctx, arg); err != nil {
 			return err
 		}
 	}
@@ -111,9 +112,10 @@ func (x *explainer) run(args []string) error {
 }
 
 // argument explains a file's lines, or a reply.
-func (x *explainer) argument(arg string) error {
+func (x *explainer) argument(ctx context.Context, arg string) error {
 	if arg == "-" {
-		return x.read("standard input", x.In)
+		// Interrupted, it explains what it has read.
+		return x.read("standard input", ui.Interruptible(ctx, x.In, io.EOF))
 	}
 	f, err := os.Open(arg)
 	switch {

@@ -30,16 +30,19 @@ func (x *explainer) log() error {
 	}
 	s := &x.summary
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s lines, of which %s tell of an attempt (%s)%s\n", number(s.Lines), number(s.Events), formatsOf(s), rangeOf(s.First, s.Last))
+	fmt.Fprintf(&b, "lines: %s, attempts: %s (%s)%s\n", number(s.Lines), number(s.Events), formatsOf(s), rangeOf(s.First, s.Last))
 	fmt.Fprintf(&b, "%s  %s  %s", x.Paint(ui.Good, number(s.Accepted)+" accepted"),
 		x.Paint(ui.Warn, number(s.Failed(smtpretry.Temporary)+s.Failed(smtpretry.Unknown))+" put off"),
 		x.Paint(ui.Bad, number(s.Failed(smtpretry.Permanent))+" refused for good"))
 	if s.HeldBack > 0 {
 		fmt.Fprintf(&b, "  %s not tried, as the host had refused before", number(s.HeldBack))
 	}
-	b.WriteString("\n\n")
+	b.WriteString("\n")
 
 	start, part, series := s.Timeline(max(min(x.Width()-40, 72), 10))
+	if len(series) > 0 {
+		b.WriteString("\n")
+	}
 	if err := plotOf(start, part, series).Bars(&b, func(i int, bars string) string { return x.Paint(styleOf(s, series[i].Cause), bars) }); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -171,6 +172,25 @@ func TestExplainLogJSON(t *testing.T) {
 	}
 	if drawn != s.PutOff+s.Refused {
 		t.Errorf("the timeline counts %d failures, want %d", drawn, s.PutOff+s.Refused)
+	}
+}
+
+// Interrupted, it sums up what it has read so far.
+func TestExplainInterrupted(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	log, err := os.ReadFile("testdata/exim.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, w := io.Pipe()
+	defer w.Close()
+	go func() {
+		_, _ = w.Write(log)
+		_, _ = w.Write([]byte("more\n")) // taken when all before it is on its way
+		interrupt()
+	}()
+	if got := call(ctx, nil, r, "explain"); got.code != 1 || !strings.Contains(got.out, " accepted") || got.errs != "" {
+		t.Errorf("exit code %d, %q, %q", got.code, got.out, got.errs)
 	}
 }
 

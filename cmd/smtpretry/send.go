@@ -121,7 +121,7 @@ SMTPRETRY_QUEUE          the queue, if there is no server`,
 	flags.DurationVar(&s.giveUp, "for", 0, "keep trying for this `time`, such as 1h, whatever the policy says")
 	flags.StringVar(&s.rate, "rate", "", "send at most this many messages per time, such as 14/s, 100/min, 500/h, or unlimited (default: what is known of the server, else what it is found to take)")
 	flags.IntVar(&s.conns, "conns", 1, "connections at once")
-	flags.StringVar(&s.queue, "queue", "", "put into this durable queue instead: an SQLite file or a postgres:// `URL`")
+	flags.StringVar(&s.queue, "queue", "", "put into this durable `queue` instead: an SQLite file or a postgres:// URL")
 	flags.StringVar(&s.domain, "domain", "", "completes addresses without one (default: this machine's name)")
 
 	flags.StringVarP(&s.from, "from", "f", "", "envelope sender, <> for none (default: the Sender or From field's)")
@@ -181,7 +181,7 @@ func (s *sender) run(ctx context.Context, args []string) error {
 	}
 	defer out.close()
 	return s.sendAll(ctx, out, func(name string) (*smtpretry.Message, error) {
-		raw, err := s.read(name)
+		raw, err := s.read(ctx, name)
 		if err != nil {
 			return nil, err
 		}
@@ -277,9 +277,9 @@ func (s *sender) dsn() (func(*smtpretry.Message), error) {
 }
 
 // read reads a message file; "-" is standard input.
-func (s *sender) read(name string) ([]byte, error) {
+func (s *sender) read(ctx context.Context, name string) ([]byte, error) {
 	if name == "-" {
-		raw, err := letter.Read(s.In, !s.dotIsText)
+		raw, err := letter.Read(ui.Interruptible(ctx, s.In, ui.Fail(ui.TempFail, errInterrupted)), !s.dotIsText)
 		return raw, ui.Fail(ui.IOErr, err)
 	}
 	f, err := os.Open(name)

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -53,6 +54,18 @@ func (u *UI) Width() int {
 		}
 	}
 	return 80
+}
+
+// Interruptible returns a reader of r that gives err when ctx has ended, also while
+// r keeps it waiting.
+func Interruptible(ctx context.Context, r io.Reader, err error) io.Reader {
+	pr, pw := io.Pipe()
+	context.AfterFunc(ctx, func() { _ = pw.CloseWithError(err) })
+	go func() { // ends with r, or with the program
+		_, readErr := io.Copy(pw, r)
+		_ = pw.CloseWithError(readErr)
+	}()
+	return pr
 }
 
 // Encode prints v as JSON on one line.

@@ -2,9 +2,12 @@ package ui_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"strings"
 	"testing"
 
 	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/ui"
@@ -62,5 +65,23 @@ func TestPlain(t *testing.T) {
 	}
 	if _, err := u.AskPassword("?"); err == nil {
 		t.Error("a password is asked for where nobody can type it")
+	}
+}
+
+func TestInterruptible(t *testing.T) {
+	got, err := io.ReadAll(ui.Interruptible(t.Context(), strings.NewReader("abc"), errors.New("no")))
+	if string(got) != "abc" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	interrupted := errors.New("interrupted")
+	ctx, cancel := context.WithCancel(t.Context())
+	quiet, w := io.Pipe() // says nothing after "abc"
+	defer w.Close()
+	go func() {
+		_, _ = io.WriteString(w, "abc")
+		cancel()
+	}()
+	if got, err := io.ReadAll(ui.Interruptible(ctx, quiet, interrupted)); string(got) != "abc" && len(got) > 0 || !errors.Is(err, interrupted) {
+		t.Errorf("got %q, %v; want that it ends with the context", got, err)
 	}
 }
