@@ -26,6 +26,7 @@ type explainer struct {
 	stage  string
 	format string
 	svg    string
+	hosts  int
 
 	parser  maillog.Parser
 	summary maillog.Summary
@@ -63,6 +64,7 @@ and cause, with a plot over time.`,
 	flags.StringVar(&x.stage, "stage", "", "where the reply was given, one of "+strings.Join(stages, ", ")+" (default: as the log says, else a guess)")
 	flags.StringVar(&x.format, "format", string(maillog.Auto), "what the input is: "+formatWords())
 	flags.StringVar(&x.svg, "svg", "", "draw a log's failures over time into this `file`")
+	flags.IntVar(&x.hosts, "hosts", 20, "show so many hosts of a log, those with most failures; 0: all")
 	_ = cmd.RegisterFlagCompletionFunc("stage", cobra.FixedCompletions(stages, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(strings.Split(formatWords(), ", "), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.MarkFlagFilename("svg", "svg")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -46,22 +47,37 @@ func (x *explainer) log() error {
 	if err := plotOf(start, part, series).Bars(&b, func(i int, bars string) string { return x.Paint(styleOf(s, series[i].Cause), bars) }); err != nil {
 		return err
 	}
-	host := "\x00"
-	for _, g := range s.Groups() {
-		if g.Host != host {
-			host = g.Host
-			fmt.Fprintf(&b, "\n%s\n", x.Paint(ui.Bold, hostOr(host)))
+	x.groups(&b)
+	_, err := fmt.Fprint(x.Out, b.String())
+	return ui.Fail(ui.IOErr, err)
+}
+
+// groups writes what failed, host by host.
+func (x *explainer) groups(b *strings.Builder) {
+	host, hosts, left := "", 0, 0 // left: failures at hosts that are not shown
+	for i, g := range x.summary.Groups() {
+		another := i == 0 || g.Host != host
+		if host = g.Host; another {
+			hosts++
+		}
+		if x.hosts > 0 && hosts > x.hosts {
+			left += g.Count
+			continue
+		}
+		if another {
+			fmt.Fprintf(b, "\n%s\n", x.Paint(ui.Bold, cmp.Or(host, "(no host named)")))
 		}
 		style := ui.Warn
 		if g.Class == smtpretry.Permanent {
 			style = ui.Bad
 		}
-		fmt.Fprintf(&b, "  %s %s  %s%s\n", number(g.Count), x.Paint(style, g.Cause.String()), g.Class, rangeOf(g.First, g.Last))
-		fmt.Fprintf(&b, "    %s\n", x.Paint(ui.Dim, wrap(said(g.Sample), x.Width()-4, 4)))
-		fmt.Fprintf(&b, "    %s\n", wrap(g.Sample.Advice(), x.Width()-4, 4))
+		fmt.Fprintf(b, "  %s %s  %s%s\n", number(g.Count), x.Paint(style, g.Cause.String()), g.Class, rangeOf(g.First, g.Last))
+		fmt.Fprintf(b, "    %s\n", x.Paint(ui.Dim, wrap(said(g.Sample), x.Width()-4, 4)))
+		fmt.Fprintf(b, "    %s\n", wrap(g.Sample.Advice(), x.Width()-4, 4))
 	}
-	_, err := fmt.Fprint(x.Out, b.String())
-	return ui.Fail(ui.IOErr, err)
+	if left > 0 {
+		fmt.Fprintf(b, "\nAnd %s more at %s other hosts; --hosts 0 shows them.\n", number(left), number(hosts-x.hosts))
+	}
 }
 
 // styleOf paints what is never refused for good as a warning.
@@ -72,13 +88,6 @@ func styleOf(s *maillog.Summary, cause smtpretry.Cause) ui.Style {
 		}
 	}
 	return ui.Warn
-}
-
-func hostOr(host string) string {
-	if host == "" {
-		return "(no host named)"
-	}
-	return host
 }
 
 // draw writes the SVG.

@@ -134,6 +134,17 @@ func TestExplainLog(t *testing.T) {
 	}
 }
 
+func TestExplainHosts(t *testing.T) {
+	few := call(t.Context(), nil, nil, "explain", "--hosts", "2", "testdata/exim.log")
+	all := call(t.Context(), nil, nil, "explain", "--hosts", "0", "testdata/exim.log")
+	if !strings.Contains(few.out, "\nmx.example.net\n") || strings.Contains(few.out, "\nmx.slow.example\n") || !strings.Contains(few.out, " other hosts; --hosts 0 shows them.") {
+		t.Errorf("two hosts are\n%s", few.out)
+	}
+	if !strings.Contains(all.out, "\nmx.slow.example\n") || strings.Contains(all.out, "--hosts") {
+		t.Errorf("all hosts are\n%s", all.out)
+	}
+}
+
 func TestExplainSVG(t *testing.T) {
 	svg := filepath.Join(t.TempDir(), "refusals.svg")
 	if got := call(t.Context(), nil, nil, "explain", "--svg", svg, "testdata/exim.log"); got.code != 1 || got.errs != "" {
