@@ -23,7 +23,9 @@ const (
 )
 
 // subcommands make the commands, in the order of the help.
-var subcommands = []func(*ui.UI) *cobra.Command{}
+var subcommands = []func(*ui.UI) *cobra.Command{
+	newCheck,
+}
 
 // run carries out one call, args[0] being the name it was called by, and
 // returns the exit code. Called as sendmail it is "smtpretry send".
