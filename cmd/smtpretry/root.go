@@ -24,7 +24,10 @@ const (
 
 // subcommands make the commands, in the order of the help.
 var subcommands = []func(*ui.UI) *cobra.Command{
+	newExplain,
 	newCheck,
+	// newSend
+	// newFake
 }
 
 // run carries out one call, args[0] being the name it was called by, and
