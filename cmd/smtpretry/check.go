@@ -70,7 +70,7 @@ See docs/check.md for each step.`,
 	f.StringVar(&ip, "ip", "", "the `ADDRESS` that mail leaves from, if it is not this machine's")
 	f.StringArrayVar(&cfg.DNSBL, "dnsbl", nil, "ask this block list's `ZONE`, in place of the usual ones (repeatable)")
 	f.BoolVar(&cfg.NoList, "no-dnsbl", false, "ask no block list")
-	f.StringVar(&cfg.Resolver, "resolver", "", "the DNS resolver, `HOST:PORT` (default the system's)")
+	f.StringVar(&cfg.Resolver, "resolver", cfg.Resolver, "the DNS resolver, `HOST:PORT` (default the system's)")
 	f.StringVar(&cfg.LocalName, "helo", "", "the `NAME` to say in EHLO (default the machine's)")
 	f.StringVar(&tlsMode, "tls", "auto", "`MODE` of encryption: auto, none, starttls, implicit")
 	f.StringVar(&ca, "ca", "", "trust the certificates in this PEM `FILE` as authorities, too")

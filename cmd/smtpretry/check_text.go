@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/check"
 	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/ui"
@@ -26,7 +25,7 @@ func printCheck(u *ui.UI, r *check.Report, cfg check.Config, support bool) error
 	}
 	b.WriteString("\n" + summary(u, r) + "\n")
 	if hint := notAsked(cfg); hint != "" {
-		b.WriteString(u.Paint(ui.Dim, wrap("Not looked at: "+hint, "", u.Width())) + "\n")
+		b.WriteString(u.Paint(ui.Dim, wrap("Not looked at: "+hint, u.Width(), 0)) + "\n")
 	}
 	_, err := fmt.Fprint(u.Out, b.String())
 	return ui.Fail(ui.IOErr, err)
@@ -34,7 +33,7 @@ func printCheck(u *ui.UI, r *check.Report, cfg check.Config, support bool) error
 
 // The columns of a step.
 const (
-	stepIndent = "                        " // below its text
+	stepIndent = 24 // below its text
 	stepFormat = "  %s%*s %-12s "
 )
 
@@ -55,17 +54,20 @@ func printStep(b *strings.Builder, u *ui.UI, steps []check.Step) int {
 		text = s.About + ": " + text
 	}
 	if s.Took >= time.Millisecond {
-		text += fmt.Sprintf(" (%s)", short(s.Took))
+		text += fmt.Sprintf(" (%s)", shortly(s.Took))
 	}
 	word := s.Result.String()
 	fmt.Fprintf(b, stepFormat, u.Paint(style(s.Result), word), 8-len(word), "", s.Name)
-	width := u.Width()
-	b.WriteString(strings.TrimPrefix(wrap(text, stepIndent, width), stepIndent) + "\n")
+	width := u.Width() - stepIndent
+	below := func(indent int, text string) string {
+		return strings.Repeat(" ", indent) + wrap(text, width-indent+stepIndent, indent) + "\n"
+	}
+	b.WriteString(wrap(text, width, stepIndent) + "\n")
 	for _, d := range s.Details {
-		b.WriteString(u.Paint(ui.Dim, wrap(d, stepIndent+"  ", width)) + "\n")
+		b.WriteString(u.Paint(ui.Dim, below(stepIndent+2, d)))
 	}
 	if s.Advice != "" {
-		b.WriteString(wrap("-> "+s.Advice, stepIndent, width) + "\n")
+		b.WriteString(below(stepIndent, "-> "+s.Advice))
 	}
 	return n
 }
@@ -95,29 +97,11 @@ func style(r check.Result) ui.Style {
 	return ui.Dim
 }
 
-func short(d time.Duration) string {
+func shortly(d time.Duration) string {
 	if d < time.Second {
 		return d.Round(time.Millisecond).String()
 	}
 	return d.Round(100 * time.Millisecond).String()
-}
-
-// wrap breaks text into lines that begin with indent.
-func wrap(text, indent string, width int) string {
-	var lines []string
-	line := indent
-	for _, word := range strings.Fields(text) {
-		if line != indent {
-			if utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
-				lines = append(lines, line)
-				line = indent
-			} else {
-				line += " "
-			}
-		}
-		line += word
-	}
-	return strings.Join(append(lines, line), "\n")
 }
 
 func summary(u *ui.UI, r *check.Report) string {
@@ -138,7 +122,7 @@ func summary(u *ui.UI, r *check.Report) string {
 			parts = append(parts, u.Paint(ui.Good, "no fault"))
 		}
 	}
-	return fmt.Sprintf("%s, in %s", strings.Join(parts, ", "), short(r.Took))
+	return fmt.Sprintf("%s, in %s", strings.Join(parts, ", "), shortly(r.Took))
 }
 
 // notAsked says what more could be looked at.

@@ -60,6 +60,7 @@ func (v *visit) auth(ctx context.Context, s *Step) {
 
 func (v *visit) login(ctx context.Context, s *Step, client sasl.Client) {
 	v.talk.keepSecret(v.c.Password)
+	v.talk.keepSecret("\x00" + v.c.User + "\x00" + v.c.Password)
 	mechanism, err := v.exchange(ctx, client)
 	var refusal *textproto.Error
 	switch {

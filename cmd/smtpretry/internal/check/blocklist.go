@@ -47,7 +47,7 @@ var Lists = []List{
 		Removal: "anybody can ask at https://psbl.org/remove, once the cause is gone",
 	},
 	{
-		// mailspike.org; free below 100,000 queries a day.
+		// mailspike.io, "IP Verify"; free below 100,000 queries a day.
 		Zone: "bl.mailspike.net", Name: "Mailspike BL", Lists: "addresses with a bad reputation or in a wave of spam",
 		Codes: map[string]string{
 			"127.0.0.2":  "part of a wave of spam",
@@ -55,7 +55,7 @@ var Lists = []List{
 			"127.0.0.11": "a very bad reputation",
 			"127.0.0.12": "a bad reputation",
 		},
-		Removal: "https://mailspike.org/iplookup says why, and takes requests",
+		Removal: "https://mailspike.io/ip_verify says why, and takes requests",
 	},
 }
 

@@ -3,7 +3,6 @@ package check
 import (
 	"context"
 	"crypto/x509"
-	"encoding/json"
 	"net"
 	"net/netip"
 	"strings"
@@ -81,7 +80,7 @@ func (r *Report) Count() (n [Skipped + 1]int) {
 // MarshalJSON returns r with the keys that are documented for the command.
 func (r *Report) MarshalJSON() ([]byte, error) {
 	worst, passing := r.Worst()
-	return json.Marshal(struct {
+	return asJSON(struct {
 		Target    string  `json:"target"`
 		Start     string  `json:"start"`
 		TookMS    float64 `json:"took_ms"`
@@ -131,7 +130,7 @@ func Run(ctx context.Context, cfg Config) *Report {
 	if c.From != "" || c.Message != nil {
 		p.start(func() []Step { return c.senderDomain(ctx) })
 	}
-	r.Steps = append(r.Steps, p.wait()...)
+	r.Steps = oneFault(append(r.Steps, p.wait()...))
 
 	r.Target = c.target()
 	if ip, _ := c.address(); ip.IsValid() {
@@ -139,6 +138,29 @@ func Run(ctx context.Context, cfg Config) *Report {
 	}
 	r.Took = time.Since(r.Start)
 	return r
+}
+
+// oneFault leaves of the faults that have one reason in the DNS the first.
+func oneFault(steps []Step) []Step {
+	first := map[string]string{}
+	needed := false
+	for i := range steps {
+		s := &steps[i]
+		needed = needed || s.Result == Skipped && s.Text == because(StepResolver)
+		if s.Result != Fault || s.failing == "" {
+			continue
+		}
+		if by := first[s.failing]; by != "" {
+			steps[i] = skipped(s.Name, s.About, "because "+by+" failed, with the same name servers")
+			continue
+		}
+		first[s.failing] = s.Name
+	}
+	if s := &steps[0]; s.Name == StepResolver && s.Result == Fault && !needed {
+		s.Temporary, s.Advice = false, ""
+		s.skip("", "it does not answer, and was not needed")
+	}
+	return steps
 }
 
 func (c Config) withDefaults() Config {

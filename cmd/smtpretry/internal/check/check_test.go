@@ -27,7 +27,7 @@ var good = outcomes{
 	"resolver": "ok", "dns": "ok", "connect": "ok", "greeting": "ok", "hello": "ok", "tls": "ok", "certificate": "ok", "auth": "ok",
 	"mail": "ok", "rcpt <you@example.test>": "ok", "limits": "ok", "address": "ok", "reverse-dns": "ok",
 	"block-list zen.spamhaus.org": "ok", "block-list bl.spamcop.net": "ok", "block-list psbl.surriel.com": "ok", "block-list bl.mailspike.net": "ok",
-	"spf": "ok", "dkim s1._domainkey.example.org": "ok", "dmarc": "ok", "mta-sts": "ok", "tls-rpt": "ok",
+	"domain": "ok", "spf": "ok", "dkim s1._domainkey.example.org": "ok", "dmarc": "ok", "mta-sts": "ok", "tls-rpt": "ok",
 }
 
 // outcomes are results, with the finding if there is one, by step.
@@ -95,7 +95,7 @@ func TestFaults(t *testing.T) {
 		{"the name's servers fail", func(w *world) { w.dns.Answer("example.test", stage.ServFail) }, afterDNS.with("dns", "fault lookup-failed"), ""},
 		{"no resolver", func(w *world) { w.dns.Answer(".", stage.Silence) },
 			afterDNS.but(skipped("dns", "reverse-dns", "block-list zen.spamhaus.org", "block-list bl.spamcop.net", "block-list psbl.surriel.com",
-				"block-list bl.mailspike.net", "spf", "dkim s1._domainkey.example.org", "dmarc", "mta-sts", "tls-rpt")).with("resolver", "fault no-answer"), "--resolver"},
+				"block-list bl.mailspike.net", "domain", "spf", "dkim s1._domainkey.example.org", "dmarc", "mta-sts", "tls-rpt")).with("resolver", "fault no-answer"), "--resolver"},
 		{"nothing listens", func(w *world) { w.lead(serverIP+":587", closedPort(w.t)) }, afterConnect.with("connect", "fault refused"), "Nothing listens on port 587"},
 		{"nothing listens there, but elsewhere", func(w *world) {
 			w.lead(serverIP+":587", closedPort(w.t))
@@ -204,6 +204,19 @@ func TestFaults(t *testing.T) {
 		{"the reverse name leads elsewhere", func(w *world) { w.dns.Remove("mail.example.org") }, outcomes{"reverse-dns": "fault not-confirmed"}, "Give mail.example.org an A record with 192.0.2.10"},
 
 		// The sender's domain.
+		{"the sender's domain does not exist", func(w *world) { w.cfg.From, w.cfg.Mail = "me@example.invalid", "me@example.org" },
+			skipped("spf", "dmarc", "mta-sts", "tls-rpt", "dkim s1._domainkey.example.invalid").
+				but(outcomes{"domain": "fault no-such-domain", "dkim s1._domainkey.example.org": ""}), "spelt"},
+		{"nothing can be returned to the sender", func(w *world) {
+			w.dns.Remove("example.org", "MX")
+			w.dns.Add(w.t, "example.org. NS ns.example.org.")
+		}, outcomes{"domain": "fault no-mx"}, "Give it an MX record"},
+		{"the sender takes no mail", func(w *world) {
+			w.dns.Remove("example.org", "MX")
+			w.dns.Add(w.t, "example.org. MX 0 .")
+		}, outcomes{"domain": "fault null-mx"}, "null MX"},
+		{"the sender's name servers fail", func(w *world) { w.dns.Answer("example.org", stage.ServFail) },
+			skipped("domain", "spf", "dmarc", "mta-sts", "tls-rpt", "dkim s1._domainkey.example.org").with("reverse-dns", "fault lookup-failed"), ""},
 		{"no SPF", func(w *world) { w.record("example.org", "google-site-verification=1") }, outcomes{"spf": "fault missing"}, "v=spf1"},
 		{"SPF fails", func(w *world) { w.record("example.org", "v=spf1 ip4:192.0.2.99 -all") }, outcomes{"spf": "fault fail"}, "ip4:192.0.2.10"},
 		{"SPF fails softly", func(w *world) { w.record("example.org", "v=spf1 mx ~all") }, outcomes{"spf": "warning softfail"}, "softfail for 192.0.2.10 by ~all"},

@@ -157,7 +157,7 @@ func signatures(message []byte) []signed {
 
 // dkim looks at the keys of the selectors and of the message's signatures, then
 // at these.
-func (c *checker) dkim(ctx context.Context, from string) []Step {
+func (c *checker) dkim(ctx context.Context, from, blocked string) []Step {
 	var names []string
 	for _, selector := range c.Selector {
 		names = append(names, selector+"._domainkey."+from)
@@ -174,8 +174,8 @@ func (c *checker) dkim(ctx context.Context, from string) []Step {
 	var p parts
 	for _, name := range names {
 		p.start(func() []Step {
-			if c.dns.dead {
-				return []Step{skipped(StepDKIM, name, because(StepResolver))}
+			if blocked != "" {
+				return []Step{skipped(StepDKIM, name, blocked)}
 			}
 			return []Step{timed(StepDKIM, name, func(s *Step) { c.checkKey(ctx, s) })}
 		})

@@ -54,7 +54,7 @@ func (c *checker) checkMTASTS(ctx context.Context, s *Step, domain string) {
 	}
 	var outside []string
 	for _, mx := range list {
-		if host := strings.TrimSuffix(mx.Host, "."); !policy.covers(host) {
+		if host := strings.TrimSuffix(mx.Host, "."); host != "" && !policy.covers(host) {
 			outside = append(outside, host)
 		}
 	}

@@ -141,10 +141,12 @@ func (v *visit) unreachable(ctx context.Context, s *Step, failed []attempt) {
 		s.advise("Use port %s, which answers: %s.", other, v.urlFor(other))
 		return
 	}
-	switch finding {
-	case "refused":
+	switch {
+	case finding == "refused" && v.c.Domain != "":
+		s.advise("Nothing listens on port 25 there, or a firewall refuses, which may also be one here. Mail waits until this changes; whoever runs the host should know.")
+	case finding == "refused":
 		s.advise("Nothing listens on port %s there, or a firewall refuses. Look at the port (587 for STARTTLS, 465 for TLS), and whether the server runs.", v.c.port())
-	case "timeout":
+	case finding == "timeout":
 		if v.c.port() == "25" {
 			s.advise("Many networks and hosting providers block outgoing port 25. Send through a server you log in to (port 587 or 465), or ask the provider to open it.")
 			return

@@ -37,6 +37,14 @@ func (c *checker) servers(ctx context.Context) ([]Step, []Dialogue) {
 	} else if len(visits) > 0 {
 		visits[0].envelope(ctx)
 	}
+	// Where one host takes mail, another that does not is no obstacle.
+	if slices.ContainsFunc(visits, func(v *visit) bool { return v.reached() }) {
+		for _, v := range visits {
+			if !v.reached() {
+				v.lessen()
+			}
+		}
+	}
 	var dialogues []Dialogue
 	for _, v := range visits {
 		wg.Go(func() { v.leave(ctx) })
@@ -115,6 +123,21 @@ func (v *visit) reach(ctx context.Context) {
 	v.do(StepAuth, func(s *Step) { v.auth(ctx, s) })
 }
 
+// reached says whether the conversation got to where mail is offered.
+func (v *visit) reached() bool {
+	i := slices.IndexFunc(v.steps, func(s Step) bool { return s.Name == StepAuth })
+	return i >= 0 && (v.steps[i].Result == OK || v.steps[i].Finding != "")
+}
+
+// lessen makes warnings of the faults.
+func (v *visit) lessen() {
+	for i := range v.steps {
+		if v.steps[i].Result == Fault {
+			v.steps[i].Result, v.steps[i].Temporary = Warning, false
+		}
+	}
+}
+
 func (v *visit) leave(ctx context.Context) {
 	if v.talk != nil {
 		v.talk.quit(ctx)
@@ -128,28 +151,40 @@ func publishedLimits(hosts []string) []Step {
 	seen := map[string]bool{}
 	for _, host := range hosts {
 		e := limiter.Explain(host)
-		if seen[e.Key] {
-			continue
+		key := e.Key
+		if providerOf(e) == "" {
+			key = "" // that there is none is said once
 		}
-		seen[e.Key] = true
-		steps = append(steps, timed(StepLimits, host, func(s *Step) { knownLimits(s, e) }))
+		if !seen[key] {
+			seen[key] = true
+			steps = append(steps, timed(StepLimits, host, func(s *Step) { knownLimits(s, e) }))
+		}
 	}
 	return steps
 }
 
 func knownLimits(s *Step, e smtpretry.Explanation) {
-	provider := ""
-	for _, o := range e.Origins {
-		if name, ok := strings.CutPrefix(o.From, smtpretry.OriginKnown); ok {
-			provider = name
-			s.detail("%s %s (%s)", o.Field, o.Value, o.Source)
-		}
-	}
+	provider := providerOf(e)
 	if provider == "" {
 		s.ok("none are published that smtpretry knows: it starts gently and finds them out")
 		return
 	}
 	s.ok("published for %s, and kept to by smtpretry", provider)
+	for _, o := range e.Origins {
+		if strings.HasPrefix(o.From, smtpretry.OriginKnown) {
+			s.detail("%s %s (%s)", o.Field, o.Value, o.Source)
+		}
+	}
+}
+
+// providerOf returns whose published limits are in force; empty if none are.
+func providerOf(e smtpretry.Explanation) string {
+	for _, o := range e.Origins {
+		if name, ok := strings.CutPrefix(o.From, smtpretry.OriginKnown); ok {
+			return name
+		}
+	}
+	return ""
 }
 
 func isAddress(host string) bool {

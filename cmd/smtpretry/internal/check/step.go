@@ -1,9 +1,11 @@
 package check
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 	"unicode"
@@ -53,6 +55,7 @@ const (
 	StepAddress     = "address"     // which address mail leaves from
 	StepReverse     = "reverse-dns" // the name of that address, and its address
 	StepBlockList   = "block-list"  // is it in a DNS block list
+	StepDomain      = "domain"      // does the sender's domain exist and take mail
 	StepSPF         = "spf"
 	StepDKIM        = "dkim"      // the record of a selector
 	StepSignature   = "signature" // a DKIM signature of a message
@@ -74,6 +77,8 @@ type Step struct {
 	Reply     *Reply        // of a refusal: what the server said
 	Start     time.Time     // when it began
 	Took      time.Duration // how long it took; 0 if skipped
+
+	failing string // the organization whose names could not be looked up
 }
 
 // A Reply is a refusal of the server's.
@@ -85,12 +90,13 @@ type Reply struct {
 	Cause    smtpretry.Cause `json:"cause"`
 	Scope    smtpretry.Scope `json:"scope"`
 	Stage    smtpretry.Stage `json:"stage"`
-	Rule     string          `json:"rule"` // of smtpretry.Classify
+	Retry    float64         `json:"retry_after,omitempty"` // seconds that the reply asked for
+	Rule     string          `json:"rule"`                  // of smtpretry.Classify
 }
 
 // MarshalJSON returns s with the keys that are documented for the command.
 func (s Step) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
+	return asJSON(struct {
 		Step      string   `json:"step"`
 		About     string   `json:"about,omitempty"`
 		Result    Result   `json:"result"`
@@ -104,6 +110,15 @@ func (s Step) MarshalJSON() ([]byte, error) {
 		TookMS    float64  `json:"took_ms"`
 	}{s.Name, s.About, s.Result, s.Finding, s.Text, s.Details, s.Advice, s.Temporary, s.Reply,
 		stamp(s.Start), float64(s.Took.Microseconds()) / 1000})
+}
+
+// asJSON leaves the < and > of addresses as they are.
+func asJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSpace(b.Bytes()), err
 }
 
 // stamp is a time as all output has it.
@@ -154,7 +169,7 @@ func (s *Step) detail(format string, args ...any) {
 func (s *Step) refused(finding string, err error, at smtpretry.Stage) {
 	v := smtpretry.Classify(err, at)
 	text := v.Text
-	s.Reply = &Reply{Code: v.Code, Text: v.Text, Class: v.Class, Cause: v.Cause, Scope: v.Scope, Stage: v.Stage, Rule: v.Rule}
+	s.Reply = &Reply{Code: v.Code, Text: v.Text, Class: v.Class, Cause: v.Cause, Scope: v.Scope, Stage: v.Stage, Retry: v.RetryAfter.Seconds(), Rule: v.Rule}
 	if e := v.Enhanced; e[0] > 0 {
 		s.Reply.Enhanced = fmt.Sprintf("%d.%d.%d", e[0], e[1], e[2])
 		text = s.Reply.Enhanced + " " + text
@@ -170,6 +185,10 @@ func (s *Step) refused(finding string, err error, at smtpretry.Stage) {
 
 // failedLookup makes the step a fault of DNS.
 func (s *Step) failedLookup(err error) {
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		s.failing = organizational(strings.TrimSuffix(dns.Name, "."))
+	}
 	s.fault("lookup-failed", "the lookup failed: %s", reason(err)).passing().
 		advise("The domain's name servers do not answer, or answer with an error. Look at them, or try again later.")
 }
@@ -220,7 +239,7 @@ func (q *sequence) doAbout(name, about string, f func(*Step)) {
 }
 
 // because is why a step is skipped that needs another.
-func because(step string) string { return "because of the fault in " + step }
+func because(step string) string { return "because " + step + " failed" }
 
 // skipped is a step that cannot be done.
 func skipped(name, about, why string) Step {

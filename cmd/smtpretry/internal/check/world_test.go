@@ -125,7 +125,7 @@ func (w *world) publish(key crypto.Signer) {
 
 // record replaces the TXT records of a name.
 func (w *world) record(name string, texts ...string) {
-	w.dns.Remove(name)
+	w.dns.Remove(name, "TXT")
 	for _, text := range texts {
 		var parts []string
 		for len(text) > 255 {

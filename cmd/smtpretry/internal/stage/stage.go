@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -94,11 +96,15 @@ func (d *DNS) Add(t TB, zone string) {
 	}
 }
 
-// Remove takes all records of a name away.
-func (d *DNS) Remove(name string) {
+// Remove takes the records of a name away: those of the types, all if none is
+// given.
+func (d *DNS) Remove(name string, types ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.records, dns.CanonicalName(name))
+	name = dns.CanonicalName(name)
+	d.records[name] = slices.DeleteFunc(d.records[name], func(rr dns.RR) bool {
+		return len(types) == 0 || slices.Contains(types, dns.TypeToString[rr.Header().Rrtype])
+	})
 }
 
 // Answer has all questions for a name, and for names below it, answered with
@@ -168,6 +174,9 @@ func (d *DNS) answer(q *dns.Msg) *dns.Msg {
 // A Network leads addresses to others. Safe for concurrent use once it is made.
 type Network map[string]string
 
+// Local is, in a [Network], under which address this machine is seen.
+const Local = "local"
+
 // What an address of a [Network] can lead to besides another.
 const (
 	Blackhole   = "blackhole"   // no answer at all
@@ -192,20 +201,28 @@ func (n Network) DialContext(ctx context.Context, network, addr string) (net.Con
 		if err != nil {
 			return nil, err
 		}
-		return &guise{conn, addr}, nil
+		return &guise{conn, addr, n[Local]}, nil
 	}
 }
 
 // A guise is a connection that was led elsewhere and does not tell.
 type guise struct {
 	net.Conn
-	addr string
+	remote, local string
 }
 
 func (g *guise) RemoteAddr() net.Addr {
-	a, err := net.ResolveTCPAddr("tcp", g.addr)
+	a, err := netip.ParseAddrPort(g.remote)
 	if err != nil {
 		return g.Conn.RemoteAddr()
 	}
-	return a
+	return net.TCPAddrFromAddrPort(a)
+}
+
+func (g *guise) LocalAddr() net.Addr {
+	a, err := netip.ParseAddr(g.local)
+	if err != nil {
+		return g.Conn.LocalAddr()
+	}
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(a, 50000))
 }
