@@ -1,37 +1,32 @@
 package main
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/mail"
 	"net/netip"
-	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/smtpretry/smtpretry"
 	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/check"
+	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/server"
 	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/ui"
 )
-
-// envPassword is where the password comes from: a flag could be read by
-// everybody on the machine.
-const envPassword = "SMTPRETRY_PASSWORD" //nolint:gosec // the name of it
 
 func newCheck(u *ui.UI) *cobra.Command { return newCheckWith(u, check.Config{}) }
 
 // newCheckWith makes the command with what no flag sets.
 func newCheckWith(u *ui.UI, cfg check.Config) *cobra.Command {
 	var (
-		tlsMode, ca, message, ip string
-		report                   bool
+		ca, message, ip, passwordFile string
+		report                        bool
 	)
 	cmd := &cobra.Command{
 		Use:   "check SERVER|DOMAIN [flags]",
@@ -39,9 +34,9 @@ func newCheckWith(u *ui.UI, cfg check.Config) *cobra.Command {
 		Long: `check looks at all that is between a program and a mail server, says of each step
 how it ended, how long it took and what to change, and sends nothing.
 
-SERVER is smtps://USER@HOST (TLS, port 465), smtp://USER@HOST (STARTTLS, port
-587), with :PORT if it is another, or HOST:PORT. DOMAIN is a mail domain: the
-hosts that take its mail are checked on port 25.
+SERVER is a URL as for send: smtps://user@host (TLS, port 465), smtp://user@host
+(STARTTLS, port 587), smtp+starttls://, smtp+plain:// (never TLS), or HOST:PORT.
+DOMAIN is a mail domain: the hosts that take its mail are checked on port 25.
 
 With --from, SPF, DKIM, DMARC and MTA-STS of the sender's domain are looked at;
 with --to, MAIL and RCPT are said, and taken back before any message. The
@@ -57,39 +52,42 @@ See docs/check.md for each step.`,
 			helpExit: `1   a fault was found
 66  a file cannot be opened
 75  the faults may go away by themselves: no answer, or a reply that says later`,
-			helpEnvironment: envPassword + "  the password of USER; without it, it is asked for on a terminal",
+			helpEnvironment: `SMTPRETRY_PASSWORD       the password of the user; without it, it is asked for on a
+                         terminal, and elsewhere the login is skipped
+SMTPRETRY_PASSWORD_FILE  a file whose first line is the password`,
 		},
 		Args: cobra.ExactArgs(1),
 	}
 	f := cmd.Flags()
-	f.StringVar(&cfg.From, "from", "", "the sender's `ADDRESS` (or only its domain), whose domain is looked at")
-	f.StringVar(&cfg.Mail, "mail", "", "the `ADDRESS` for MAIL FROM, if it is another than --from")
-	f.StringArrayVar(&cfg.Rcpt, "to", nil, "offer this recipient's `ADDRESS`; nothing is sent (repeatable)")
-	f.StringArrayVar(&cfg.Selector, "selector", nil, "a DKIM `SELECTOR` of the sender's domain (repeatable)")
-	f.StringVar(&message, "message", "", "verify the DKIM signatures of the message in this `FILE`")
-	f.StringVar(&ip, "ip", "", "the `ADDRESS` that mail leaves from, if it is not this machine's")
-	f.StringArrayVar(&cfg.DNSBL, "dnsbl", nil, "ask this block list's `ZONE`, in place of the usual ones (repeatable)")
+	f.SortFlags = false
+	f.StringVar(&cfg.From, "from", "", "the sender's `address` (or only its domain), whose domain is looked at")
+	f.StringVar(&cfg.Mail, "mail", "", "the `address` for MAIL FROM, if it is another than --from")
+	f.StringArrayVar(&cfg.Rcpt, "to", nil, "offer this recipient's `address`; nothing is sent; may be repeated")
+	f.StringArrayVar(&cfg.Selector, "selector", nil, "a DKIM `selector` of the sender's domain; may be repeated")
+	f.StringVar(&message, "message", "", "verify the DKIM signatures of the message in this `file`")
+	f.StringVar(&ip, "ip", "", "the `address` that mail leaves from, if it is not this machine's")
+	f.StringArrayVar(&cfg.DNSBL, "dnsbl", nil, "ask this block list's `zone`, in place of the usual ones; may be repeated")
 	f.BoolVar(&cfg.NoList, "no-dnsbl", false, "ask no block list")
-	f.StringVar(&cfg.Resolver, "resolver", cfg.Resolver, "the DNS resolver, `HOST:PORT` (default the system's)")
-	f.StringVar(&cfg.LocalName, "helo", "", "the `NAME` to say in EHLO (default the machine's)")
-	f.StringVar(&tlsMode, "tls", "auto", "`MODE` of encryption: auto, none, starttls, implicit")
-	f.StringVar(&ca, "ca", "", "trust the certificates in this PEM `FILE` as authorities, too")
-	f.DurationVar(&cfg.Timeout, "timeout", check.DefaultTimeout, "for all of it")
-	f.BoolVar(&report, "report", false, "print a text for the support of the provider, with the dialogue")
+	f.StringVar(&cfg.Resolver, "resolver", cfg.Resolver, "the DNS resolver's `host:port` (default: the system's)")
+	f.StringVar(&passwordFile, "password-file", "", "read the password from the first line of this `file`")
+	f.StringVar(&cfg.Mechanism, "auth", "", "log in by this `mechanism`: "+strings.Join(server.Mechanisms, ", ")+"\n(default: what is offered of the first two)")
+	f.StringVar(&ca, "ca", "", "trust the certificates in this PEM `file`, too")
+	f.StringVar(&cfg.LocalName, "helo", "", "the `name` to say in EHLO (default: this machine's)")
+	f.DurationVar(&cfg.Timeout, "timeout", check.DefaultTimeout, "the `time` for all of it")
+	f.BoolVar(&report, "report", false, "print a text for the provider's support, with the dialogue")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		cfg := cfg
-		if err := errors.Join(target(&cfg, args[0], tlsMode), senders(&cfg, ip)); err != nil {
+		if err := errors.Join(target(&cfg, args[0]), senders(&cfg, ip)); err != nil {
 			return ui.Fail(ui.Usage, err)
 		}
 		if err := files(&cfg, ca, message); err != nil {
 			return err
 		}
 		if cfg.User != "" {
-			password, err := askPassword(u, cfg.User+" at "+cfg.Host)
-			if err != nil {
+			var err error
+			if cfg.Password, err = checkPassword(u, passwordFile, cfg.User+" at "+cfg.Host); err != nil {
 				return err
 			}
-			cfg.Password = password
 		}
 		r := check.Run(cmd.Context(), cfg)
 		if err := printCheck(u, r, cfg, report); err != nil {
@@ -107,64 +105,38 @@ See docs/check.md for each step.`,
 }
 
 // target reads what is to be checked.
-func target(cfg *check.Config, arg, tlsMode string) error {
-	mode, ok := map[string]smtpretry.TLSMode{"auto": smtpretry.TLSAuto, "none": smtpretry.TLSNone,
-		"starttls": smtpretry.TLSStartTLS, "implicit": smtpretry.TLSImplicit}[tlsMode]
-	if !ok {
-		return fmt.Errorf("--tls %s: is none of auto, none, starttls, implicit", tlsMode)
-	}
-	cfg.TLS = mode
-	if strings.Contains(arg, "://") {
-		return serverURL(cfg, arg)
-	}
-	switch host, port, err := net.SplitHostPort(arg); {
-	case err == nil:
-		cfg.Host, cfg.Port = host, port
+func target(cfg *check.Config, arg string) error {
+	_, _, err := net.SplitHostPort(arg)
+	switch {
+	case strings.Contains(arg, "://"), err == nil, isHost(arg):
+		s, err := server.Parse(arg)
+		switch {
+		case err != nil:
+			return err
+		case s.Password != "":
+			return server.ErrPassword
+		case s.Dialer.LMTP:
+			return errors.New("LMTP is not checked")
+		}
+		cfg.Host, cfg.Port, _ = net.SplitHostPort(s.Dialer.Addr)
+		cfg.User, cfg.TLS = s.User, s.Dialer.TLS
 	case strings.Contains(arg, "@"):
-		return fmt.Errorf("%s: write smtps://USER@HOST for a server to log in to, DOMAIN for the servers that take its mail", arg)
-	case net.ParseIP(strings.Trim(arg, "[]")) != nil || strings.EqualFold(arg, "localhost"):
-		cfg.Host = strings.Trim(arg, "[]")
+		return fmt.Errorf("%q: write smtps://user@host for a server to log in to, or a domain for the servers that take its mail", arg)
 	default:
 		cfg.Domain, cfg.Guess = strings.TrimSuffix(arg, "."), true
 	}
-	return names(cfg)
-}
-
-func serverURL(cfg *check.Config, arg string) error {
-	u, err := url.Parse(arg)
-	switch {
-	case err != nil:
-		return fmt.Errorf("%s is no URL of a server", strings.SplitN(arg, "@", 2)[0])
-	case u.Scheme != "smtp" && u.Scheme != "smtps":
-		return fmt.Errorf("%s:// is neither smtp:// nor smtps://", u.Scheme)
-	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("%s: nothing may stand behind the host", u.Redacted())
-	}
-	if _, has := u.User.Password(); has {
-		return fmt.Errorf("%s: a password on the command line can be read by others; put it into %s", u.Redacted(), envPassword)
-	}
-	cfg.Host, cfg.Port, cfg.User = u.Hostname(), u.Port(), u.User.Username()
-	if cfg.TLS == smtpretry.TLSAuto {
-		switch {
-		case u.Scheme == "smtps":
-			cfg.TLS = smtpretry.TLSImplicit
-		case cfg.Port == "465": // so that it is said what this port is for
-			cfg.TLS = smtpretry.TLSStartTLS
-		}
-	}
-	return names(cfg)
-}
-
-// names looks at what was named.
-func names(cfg *check.Config) error {
-	host := cfg.Host + cfg.Domain
-	if host == "" || strings.ContainsAny(host, " \t\r\n/<>") {
-		return fmt.Errorf("%q is no name of a server", host)
+	if name := cfg.Host + cfg.Domain; name == "" || strings.ContainsAny(name, " \t\r\n/<>") {
+		return fmt.Errorf("%q is no name of a server", name)
 	}
 	if n, err := strconv.ParseUint(cfg.Port, 10, 16); cfg.Port != "" && (err != nil || n == 0) {
 		return fmt.Errorf("%q is no port", cfg.Port)
 	}
 	return nil
+}
+
+// isHost says whether a bare name cannot be a mail domain.
+func isHost(name string) bool {
+	return net.ParseIP(strings.Trim(name, "[]")) != nil || strings.EqualFold(name, "localhost")
 }
 
 // senders reads addresses.
@@ -197,6 +169,9 @@ func senders(cfg *check.Config, ip string) (err error) {
 			cfg.Resolver = net.JoinHostPort(strings.Trim(cfg.Resolver, "[]"), "53")
 		}
 	}
+	if cfg.Mechanism != "" && !slices.Contains(server.Mechanisms, cfg.Mechanism) {
+		return fmt.Errorf("--auth %s: is none of %s", cfg.Mechanism, strings.Join(server.Mechanisms, ", "))
+	}
 	if strings.ContainsAny(cfg.LocalName, " \t\r\n<>") {
 		return fmt.Errorf("--helo %q: is no name", cfg.LocalName)
 	}
@@ -217,16 +192,11 @@ func address(flag, text string) (string, error) {
 // files reads what is in files.
 func files(cfg *check.Config, ca, message string) (err error) {
 	if ca != "" {
-		pem, err := os.ReadFile(ca)
-		if err != nil {
+		trust := &server.Server{Dialer: &smtpretry.Dialer{}}
+		if err := trust.Trust(ca); err != nil {
 			return ui.Fail(ui.NoInput, err)
 		}
-		if cfg.Roots, err = x509.SystemCertPool(); err != nil {
-			cfg.Roots = x509.NewCertPool()
-		}
-		if !cfg.Roots.AppendCertsFromPEM(pem) {
-			return ui.Failf(ui.DataErr, "--ca %s: no certificate is in it", ca)
-		}
+		cfg.Roots = trust.Dialer.TLSConfig.RootCAs
 	}
 	if message != "" {
 		if cfg.Message, err = os.ReadFile(message); err != nil {
@@ -236,18 +206,22 @@ func files(cfg *check.Config, ca, message string) (err error) {
 	return nil
 }
 
-// askPassword takes it from the environment, or asks for it on a terminal.
-// Where there is none it is empty.
-func askPassword(u *ui.UI, of string) (string, error) {
+// checkPassword takes the password from where others cannot see it. Where there is
+// none, and nobody to ask, it is empty.
+func checkPassword(u *ui.UI, file, of string) (string, error) {
 	if p := u.Getenv(envPassword); p != "" {
 		return p, nil
 	}
-	in, ok := u.In.(*os.File)
-	if !ok || !ui.IsTerminal(in) {
-		return "", nil
+	if file == "" {
+		file = u.Getenv(envPasswordFile)
 	}
-	fmt.Fprintf(u.Err, "Password of %s: ", of)
-	p, err := term.ReadPassword(int(in.Fd()))
-	fmt.Fprintln(u.Err)
-	return string(p), ui.Fail(ui.IOErr, err)
+	switch {
+	case file != "":
+		raw, err := os.ReadFile(file)
+		line, _, _ := strings.Cut(string(raw), "\n")
+		return strings.TrimSuffix(line, "\r"), ui.Fail(ui.NoInput, err)
+	case ui.IsTerminal(u.In):
+		return u.AskPassword("Password of " + of + ": ")
+	}
+	return "", nil
 }

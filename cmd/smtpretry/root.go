@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -26,7 +27,7 @@ const (
 var subcommands = []func(*ui.UI) *cobra.Command{
 	newExplain,
 	newCheck,
-	// newSend
+	newSend,
 	// newFake
 }
 
@@ -36,7 +37,7 @@ func run(ctx context.Context, u *ui.UI, args []string) int {
 	root, begun := newRoot(u)
 	rest := args[1:]
 	if isSendmail(args[0]) {
-		rest = append([]string{"send", "--sendmail"}, rest...)
+		rest = append([]string{"send", "--" + flagSendmail}, rest...)
 	}
 	root.SetArgs(rest)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -113,6 +114,9 @@ func version() string {
 	return "(unknown)"
 }
 
+// exitEntry is where the text about a code begins.
+var exitEntry = regexp.MustCompile(`(?m)^\d`)
+
 var emptyIndent = regexp.MustCompile(`(?m)^ +$`)
 
 // helpTemplate has the sections of a manual page.
@@ -145,15 +149,25 @@ func init() {
 	cobra.AddTemplateFunc("indent", func(s string) string {
 		return emptyIndent.ReplaceAllString("  "+strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n  "), "")
 	})
-	// exitStatus adds the codes that every command has.
+	// exitStatus adds the codes that every command has, and sorts them.
 	cobra.AddTemplateFunc("exitStatus", func(s string) string {
-		lines := append(strings.Split(s, "\n"), "0   nothing was refused, nothing was found", "64  the command line is wrong")
-		slices.SortFunc(lines, func(a, b string) int {
-			m, _ := strconv.Atoi(strings.Fields(a + " 0")[0])
-			n, _ := strconv.Atoi(strings.Fields(b + " 0")[0])
-			return m - n
-		})
-		return strings.TrimLeft(strings.Join(lines, "\n"), "\n")
+		entries := strings.Split(exitEntry.ReplaceAllString(strings.TrimSpace(s), "\x00$0"), "\x00")
+		if !strings.HasPrefix(s, "0 ") {
+			entries = append(entries, "0   nothing was refused, nothing was found")
+		}
+		entries = append(entries, "64  the command line is wrong")
+		code := func(entry string) int {
+			n, _ := strconv.Atoi(entry[:max(strings.IndexByte(entry, ' '), 0)])
+			return n
+		}
+		slices.SortFunc(entries, func(a, b string) int { return cmp.Compare(code(a), code(b)) })
+		var lines []string
+		for _, e := range entries {
+			if e = strings.TrimRight(e, "\n"); e != "" {
+				lines = append(lines, e)
+			}
+		}
+		return strings.Join(lines, "\n")
 	})
 	cobra.EnableCommandSorting = false
 }

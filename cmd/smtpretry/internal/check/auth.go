@@ -13,13 +13,17 @@ import (
 	"github.com/smtpretry/smtpretry"
 )
 
-// mechanisms are those for a password, the preferred first.
+// mechanisms are those that are known, the preferred first.
 var mechanisms = []struct {
-	name string
-	make func(user, password string) sasl.Client
+	name  string
+	token bool // wants one in place of a password
+	make  func(c *Config) sasl.Client
 }{
-	{sasl.Plain, func(user, password string) sasl.Client { return sasl.NewPlainClient("", user, password) }},
-	{sasl.Login, sasl.NewLoginClient},
+	{sasl.Plain, false, func(c *Config) sasl.Client { return sasl.NewPlainClient("", c.User, c.Password) }},
+	{sasl.Login, false, func(c *Config) sasl.Client { return sasl.NewLoginClient(c.User, c.Password) }},
+	{sasl.OAuthBearer, true, func(c *Config) sasl.Client {
+		return sasl.NewOAuthBearerClient(&sasl.OAuthBearerOptions{Username: c.User, Token: c.Password, Host: c.Host})
+	}},
 }
 
 // auth tells which ways to log in there are, and logs in.
@@ -49,26 +53,38 @@ func (v *visit) auth(ctx context.Context, s *Step) {
 		return
 	}
 	for _, m := range mechanisms {
-		if slices.Contains(offered, m.name) {
-			v.login(ctx, s, m.make(v.c.User, v.c.Password))
+		wanted := strings.EqualFold(v.c.Mechanism, m.name) || v.c.Mechanism == "" && !m.token
+		if wanted && slices.Contains(offered, m.name) {
+			v.login(ctx, s, m.make(&v.c.Config))
 			return
 		}
 	}
+	if v.c.Mechanism != "" {
+		s.fault("no-mechanism", "the server offers %s, and not %s", oneOf(offered), strings.ToUpper(v.c.Mechanism)).
+			advise("Leave --auth out, or name one that is offered.")
+		return
+	}
 	s.fault("no-mechanism", "the server offers %s, and none of them takes a password as it is", oneOf(offered)).
-		advise("The provider may want an OAuth token (XOAUTH2, OAUTHBEARER) or an app password: see its documentation.")
+		advise("The provider may want an OAuth token (--auth oauthbearer) or an app password: see its documentation.")
 }
 
 func (v *visit) login(ctx context.Context, s *Step, client sasl.Client) {
 	v.talk.keepSecret(v.c.Password)
 	v.talk.keepSecret("\x00" + v.c.User + "\x00" + v.c.Password)
 	mechanism, err := v.exchange(ctx, client)
-	var refusal *textproto.Error
+	var (
+		refusal *textproto.Error
+		token   *sasl.OAuthBearerError
+	)
 	switch {
 	case err == nil:
 		s.ok("logged in as %s with %s", v.c.User, mechanism)
 	case errors.As(err, &refusal) && refusal.Code == 535:
 		s.refused("wrong-password", err, smtpretry.StageAuth)
 		s.Text = "user or password is refused: " + s.Text
+	case errors.As(err, &token):
+		s.fault("wrong-password", "the token is refused: %s", token.Status).
+			advise("Get a new token: they end soon, and are good for one scope only.")
 	default:
 		s.refused("refused", err, smtpretry.StageAuth)
 	}

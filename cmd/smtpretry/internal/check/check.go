@@ -22,8 +22,9 @@ type Config struct {
 	TLS    smtpretry.TLSMode // TLSAuto: as the port wants it; see smtpretry.TLSMode
 	Guess  bool              // Domain may be a server's name instead: it is, if it has no MX record
 
-	User     string // whom to log in as; empty: nobody
-	Password string // empty: the login is not tried
+	User      string // whom to log in as; empty: nobody
+	Password  string // or token; empty: the login is not tried
+	Mechanism string // plain, login or oauthbearer; empty: what is offered of the first two
 
 	From     string   // the address in the From header, or only its domain; empty: no domain is checked
 	Mail     string   // for MAIL FROM; empty: From if it is an address

@@ -159,6 +159,15 @@ func TestFaults(t *testing.T) {
 		{"only tokens", func(w *world) {
 			w.script(testserver.Config{TLS: testserver.StartTLS, Users: map[string]string{"me": "right"}, Mechanisms: []string{"XOAUTH2"}})
 		}, afterAuth.with("auth", "fault no-mechanism"), "OAuth"},
+		{"a token", func(w *world) {
+			w.cfg.Mechanism, w.cfg.Password = "oauthbearer", "token"
+			w.script(testserver.Config{TLS: testserver.StartTLS, Users: map[string]string{"me": "token"}, Mechanisms: []string{"PLAIN", "OAUTHBEARER"}})
+		}, nil, ""},
+		{"a token that has ended", func(w *world) {
+			w.cfg.Mechanism, w.cfg.Password = "oauthbearer", "old"
+			w.script(testserver.Config{TLS: testserver.StartTLS, Users: map[string]string{"me": "token"}, Mechanisms: []string{"OAUTHBEARER"}})
+		}, afterAuth.with("auth", "fault wrong-password"), "token"},
+		{"a mechanism that is not offered", func(w *world) { w.cfg.Mechanism = "oauthbearer" }, afterAuth.with("auth", "fault no-mechanism"), "OAUTHBEARER"},
 		{"login later", func(w *world) {
 			w.script(testserver.Config{TLS: testserver.StartTLS, Users: map[string]string{"me": "right"},
 				Script: testserver.Script{testserver.On(testserver.Auth, testserver.Reply("454 4.7.0 Temporary authentication failure")).Always()}})

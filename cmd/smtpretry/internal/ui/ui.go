@@ -2,6 +2,8 @@ package ui
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 
@@ -85,4 +87,16 @@ func (u *UI) Paint(s Style, text string) string {
 	c := color.New(styles[s])
 	c.EnableColor()
 	return c.Sprint(text)
+}
+
+// AskPassword asks for a password on the terminal, without showing it.
+func (u *UI) AskPassword(prompt string) (string, error) {
+	f, ok := u.In.(*os.File)
+	if !ok || !IsTerminal(f) {
+		return "", errors.New("there is no terminal to ask for a password")
+	}
+	fmt.Fprint(u.Err, prompt)
+	b, err := term.ReadPassword(int(f.Fd()))
+	fmt.Fprintln(u.Err)
+	return string(b), err
 }
