@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"net"
@@ -116,7 +117,7 @@ func Run(ctx context.Context, cfg Config) *Report {
 	c.dns = newResolver(cfg.Resolver)
 
 	r := &Report{Start: time.Now(), LocalName: c.LocalName}
-	alive := timed(StepResolver, c.dns.name, func(s *Step) { c.dns.probe(ctx, s) })
+	alive := timed(StepResolver, c.dns.name, func(s *Step) { c.dns.probe(ctx, s, cmp.Or(c.Host, c.Domain)) })
 	r.Steps = append(r.Steps, alive)
 
 	var p parts

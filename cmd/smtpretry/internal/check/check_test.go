@@ -96,6 +96,17 @@ func TestFaults(t *testing.T) {
 		{"no resolver", func(w *world) { w.dns.Answer(".", stage.Silence) },
 			afterDNS.but(skipped("dns", "reverse-dns", "block-list zen.spamhaus.org", "block-list bl.spamcop.net", "block-list psbl.surriel.com",
 				"block-list bl.mailspike.net", "domain", "spf", "dkim s1._domainkey.example.org", "dmarc", "mta-sts", "tls-rpt")).with("resolver", "fault no-answer"), "--resolver"},
+		{"a resolver that does not give out the root", func(w *world) { w.dns.Only(".", stage.ServFail) }, nil, ""},
+		{"no resolver listens", func(w *world) { w.cfg.Resolver = closedPort(w.t) },
+			afterDNS.but(skipped("dns", "reverse-dns", "block-list zen.spamhaus.org", "block-list bl.spamcop.net", "block-list psbl.surriel.com",
+				"block-list bl.mailspike.net", "domain", "spf", "dkim s1._domainkey.example.org", "dmarc", "mta-sts", "tls-rpt")).with("resolver", "fault no-answer"), "connection refused"},
+		{"no resolver, and none is needed", func(w *world) {
+			w.dns.Answer(".", stage.Silence)
+			w.cfg.Host, w.cfg.From, w.cfg.IP, w.cfg.Rcpt = serverIP, "", netip.Addr{}, nil
+			w.lead(serverIP+":587", closedPort(w.t))
+		}, afterConnect.but(skipped("resolver", "reverse-dns", "block-list zen.spamhaus.org", "block-list bl.spamcop.net", "block-list psbl.surriel.com",
+			"block-list bl.mailspike.net", "address")).but(outcomes{"connect": "fault refused", "mail": "", "rcpt <you@example.test>": "", "domain": "", "spf": "",
+			"dkim s1._domainkey.example.org": "", "dmarc": "", "mta-sts": "", "tls-rpt": ""}), ""},
 		{"nothing listens", func(w *world) { w.lead(serverIP+":587", closedPort(w.t)) }, afterConnect.with("connect", "fault refused"), "Nothing listens on port 587"},
 		{"nothing listens there, but elsewhere", func(w *world) {
 			w.lead(serverIP+":587", closedPort(w.t))

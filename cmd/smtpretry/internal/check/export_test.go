@@ -7,4 +7,5 @@ import "time"
 func init() {
 	patience, patience25 = 600*time.Millisecond, 600*time.Millisecond
 	connectTimeout, greetingTimeout, lookupTimeout = 3*time.Second, 5*time.Second, 2*time.Second
+	replyTimeout = 5 * time.Second
 }

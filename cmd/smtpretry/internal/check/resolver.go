@@ -34,23 +34,30 @@ func newResolver(server string) *resolver {
 	}}}
 }
 
-// probe finds out whether anything answers at all, so that this is said once
-// and not by every step that asks.
-func (r *resolver) probe(ctx context.Context, s *Step) {
+// probe finds out whether any answer can be had at all, so that it is said once
+// if not, and not by every step that asks. It asks for the root, and if that
+// fails for name, since not every resolver gives the one out.
+func (r *resolver) probe(ctx context.Context, s *Step, name string) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	_, err := r.net.LookupNS(ctx, ".")
-	var (
-		dns  *net.DNSError
-		sock *net.OpError
-	)
-	if errors.As(err, &dns) && (dns.IsTimeout || errors.As(err, &sock)) || err != nil && ctx.Err() != nil {
+	if noAnswer(err) && name != "" && !isAddress(name) {
+		_, err = r.net.LookupNetIP(ctx, "ip4", absolute(name))
+	}
+	if noAnswer(err) {
 		r.dead = true
 		s.fault("no-answer", "no answer: %s", reason(err)).passing().
 			advise("Names cannot be looked up. Look at the network connection and at the resolver (/etc/resolv.conf), or name another with --resolver.")
 		return
 	}
 	s.ok("answers")
+}
+
+// noAnswer says whether a lookup ended without an answer, or with one that
+// says no more than that there is a failure.
+func noAnswer(err error) bool {
+	var e *net.DNSError
+	return errors.As(err, &e) && (e.IsTimeout || e.IsTemporary)
 }
 
 func absolute(name string) string { return strings.TrimSuffix(name, ".") + "." }

@@ -17,6 +17,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -89,7 +90,7 @@ func newWorld(t *testing.T) *world {
 		IP: netip.MustParseAddr(senderIP), LocalName: "mail.example.org",
 		Resolver: w.dns.Addr, Roots: roots, Dial: w.net.DialContext, Timeout: 30 * time.Second,
 	}
-	w.publish(newKey(t, 2048))
+	w.publish(goodKey())
 	w.serve("exim-tls")
 	return w
 }
@@ -107,6 +108,15 @@ func (w *world) port() string {
 }
 
 func (w *world) lead(from, to string) { w.net[from] = to }
+
+// goodKey is made once; it takes a while.
+var goodKey = sync.OnceValue(func() crypto.Signer {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
 
 func newKey(t *testing.T, bits int) *rsa.PrivateKey {
 	t.Helper()

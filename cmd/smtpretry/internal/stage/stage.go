@@ -29,7 +29,8 @@ type DNS struct {
 
 	mu      sync.Mutex
 	records map[string][]dns.RR // by name, in lower case
-	codes   map[string]int      // what is answered for names below one, instead
+	codes   map[string]int      // what is answered for a name and those below it, instead
+	only    map[string]int      // for the name alone
 	asked   []string
 }
 
@@ -44,7 +45,7 @@ const (
 // format of zone files, one in a line.
 func NewDNS(t TB, zone string) *DNS {
 	t.Helper()
-	d := &DNS{records: map[string][]dns.RR{}, codes: map[string]int{}}
+	d := &DNS{records: map[string][]dns.RR{}, codes: map[string]int{}, only: map[string]int{}}
 	d.Add(t, zone)
 	udp, tcp := bothAt(t)
 	d.Addr = udp.LocalAddr().String()
@@ -115,6 +116,13 @@ func (d *DNS) Answer(name string, code int) {
 	d.codes[dns.CanonicalName(name)] = code
 }
 
+// Only is Answer for a name, and none below it.
+func (d *DNS) Only(name string, code int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.only[dns.CanonicalName(name)] = code
+}
+
 // Asked returns the names and types that were asked for.
 func (d *DNS) Asked() []string {
 	d.mu.Lock()
@@ -127,9 +135,17 @@ func (d *DNS) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	d.mu.Lock()
 	a := d.answer(q)
 	d.mu.Unlock()
-	if a != nil {
-		_ = w.WriteMsg(a)
+	if a == nil {
+		return
 	}
+	if _, ok := w.RemoteAddr().(*net.UDPAddr); ok {
+		size := dns.MinMsgSize
+		if o := q.IsEdns0(); o != nil {
+			size = max(size, int(o.UDPSize()))
+		}
+		a.Truncate(size)
+	}
+	_ = w.WriteMsg(a)
 }
 
 func (d *DNS) answer(q *dns.Msg) *dns.Msg {
@@ -145,6 +161,10 @@ func (d *DNS) answer(q *dns.Msg) *dns.Msg {
 			a.Rcode = code
 			return a
 		}
+	}
+	if code, ok := d.only[name]; ok {
+		a.Rcode = code
+		return a
 	}
 	exists := name == "."
 	for range 8 {
