@@ -38,11 +38,8 @@ func (v *visit) auth(ctx context.Context, s *Step) {
 		return
 	}
 	switch {
-	case v.talk.state == nil:
-		s.skip("clear-text", "no password goes over a connection that is not encrypted")
-		return
 	case !v.talk.trusted:
-		s.skip("untrusted", "no password goes to a server whose certificate is not good")
+		s.skip("clear-text", "no password goes over a connection without TLS and a good certificate")
 		return
 	case len(offered) == 0:
 		s.fault("not-offered", "the server offers no login").

@@ -268,9 +268,26 @@ func TestFaults(t *testing.T) {
 		{"two DMARC records", func(w *world) { w.record("_dmarc.example.org", "v=DMARC1; p=none", "v=DMARC1; p=reject") }, outcomes{"dmarc": "fault several-records"}, ""},
 		{"no MTA-STS", func(w *world) { w.dns.Remove("_mta-sts.example.org") }, outcomes{"mta-sts": "note not-used"}, ""},
 		{"no policy", func(w *world) { w.dns.Remove("mta-sts.example.org") }, outcomes{"mta-sts": "warning no-policy"}, "mta-sts.txt"},
+		{"policy as HTML", func(w *world) { w.kind = "text/html" }, outcomes{"mta-sts": "warning no-policy"}, "text/html"},
+		{"policy elsewhere", func(w *world) { w.moved = "https://mta-sts.example.org/policy.txt" }, outcomes{"mta-sts": "warning no-policy"}, "redirects"},
+		{"policy within a certificate of another", func(w *world) { w.cfg.Roots = testRoots(w.t) }, outcomes{"mta-sts": "warning no-policy"}, "certificate"},
 		{"policy with an error", func(w *world) { w.sts = "version: STSv1\nmode: on\nmax_age: 1\n" }, outcomes{"mta-sts": "warning no-policy"}, `"on"`},
 		{"policy for other servers", func(w *world) { w.sts = "version: STSv1\nmode: enforce\nmx: *.example.com\nmax_age: 86400\n" }, outcomes{"mta-sts": "fault mx-mismatch"}, "mx.example.test"},
 		{"no TLS-RPT", func(w *world) { w.dns.Remove("_smtp._tls.example.org") }, outcomes{"tls-rpt": "note not-used"}, ""},
+
+		{"SPF for a subdomain", func(w *world) {
+			w.cfg.Mail = "bounce@mail.example.org"
+			w.record("mail.example.org", "v=spf1 a -all")
+		}, nil, ""},
+		{"SPF for a subdomain, where it must be the same", func(w *world) {
+			w.cfg.Mail, w.cfg.Message = "bounce@mail.example.org", []byte("From: me@example.org\n\nHello\n")
+			w.record("mail.example.org", "v=spf1 a -all")
+			w.record("_dmarc.example.org", "v=DMARC1; p=none; aspf=s")
+		}, outcomes{"signature ": "fault unsigned", "dmarc": "warning not-aligned"}, "exactly"},
+		{"SPF for another domain, and no signature to see", func(w *world) {
+			w.cfg.Mail = "bounce@example.net"
+			w.record("example.net", "v=spf1 ip4:192.0.2.10 -all")
+		}, outcomes{"dmarc": "note not-aligned"}, "DKIM signature with d=example.org"},
 
 		// A message's signatures.
 		{"signed", func(w *world) { w.cfg.Message = w.sign("example.org", "Hello") }, outcomes{"signature example.org": "ok"}, ""},

@@ -4,6 +4,7 @@ package check_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -37,7 +38,9 @@ type world struct {
 	cfg check.Config
 	web *httptest.Server // serves the policy
 	sts string           // the policy
-	key crypto.Signer    // of selector s1
+	// What is wrong with how it is served: its type, where it has moved.
+	kind, moved string
+	key         crypto.Signer // of selector s1
 }
 
 // The addresses of the world.
@@ -70,14 +73,14 @@ func newWorld(t *testing.T) *world {
 			http.NotFound(rw, r)
 			return
 		}
-		rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		if w.moved != "" {
+			http.Redirect(rw, r, w.moved, http.StatusFound)
+			return
+		}
+		rw.Header().Set("Content-Type", cmp.Or(w.kind, "text/plain; charset=utf-8"))
 		fmt.Fprint(rw, w.sts)
 	}))
-	roots, err := realservers.Roots()
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots = roots.Clone()
+	roots := testRoots(t)
 	w.web.Config.ErrorLog = quiet
 	w.web.TLS = webTLS(t, "mta-sts.example.org", roots)
 	w.web.StartTLS()
@@ -93,6 +96,16 @@ func newWorld(t *testing.T) *world {
 	w.publish(goodKey())
 	w.serve("exim-tls")
 	return w
+}
+
+// testRoots trusts the real servers' good certificates.
+func testRoots(t *testing.T) *x509.CertPool {
+	t.Helper()
+	roots, err := realservers.Roots()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return roots.Clone()
 }
 
 // serve has a listener of a real server answer on the port that is checked.
