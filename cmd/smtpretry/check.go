@@ -90,6 +90,9 @@ SMTPRETRY_PASSWORD_FILE  a file whose first line is the password`,
 			}
 		}
 		r := check.Run(cmd.Context(), cfg)
+		if cmd.Context().Err() != nil {
+			return ui.Failf(ui.TempFail, "interrupted")
+		}
 		if err := printCheck(u, r, cfg, report); err != nil {
 			return err
 		}

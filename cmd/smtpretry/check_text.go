@@ -122,7 +122,11 @@ func summary(u *ui.UI, r *check.Report) string {
 			parts = append(parts, u.Paint(ui.Good, "no fault"))
 		}
 	}
-	return fmt.Sprintf("%s, in %s", strings.Join(parts, ", "), shortly(r.Took))
+	text := fmt.Sprintf("%s, in %s", strings.Join(parts, ", "), shortly(r.Took))
+	if r.Late {
+		text += "; the time was up (--timeout)"
+	}
+	return text
 }
 
 // notAsked says what more could be looked at.

@@ -1,4 +1,4 @@
-package check
+package check_test
 
 import (
 	"crypto/ecdsa"
@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/check"
 )
 
 // signer is an authority, or one below it.
@@ -79,9 +81,9 @@ func TestInspect(t *testing.T) {
 		{"expired and for another name", []*x509.Certificate{root.sign(t, leaf(-10, -1, "a.example")).cert}, "fault expired", []string{"expired on", "for a.example", "Renew", "Use the name"}},
 		{"signed by itself and expired", []*x509.Certificate{(*signer)(nil).sign(t, leaf(-10, -1, name)).cert}, "fault expired", []string{"by itself"}},
 	} {
-		var s Step
-		trusted := inspect(&s, test.chain, name, roots, day(0))
-		if got := strings.TrimSpace(s.Result.String() + " " + s.Finding); got != test.want || trusted == (s.Result == Fault) {
+		var s check.Step
+		trusted := check.Inspect(&s, test.chain, name, roots, day(0))
+		if got := strings.TrimSpace(s.Result.String() + " " + s.Finding); got != test.want || trusted == (s.Result == check.Fault) {
 			t.Errorf("%s: %q, trusted %v, want %q: %s", test.what, got, trusted, test.want, s.Text)
 		}
 		for _, words := range test.says {

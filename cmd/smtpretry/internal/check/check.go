@@ -51,6 +51,7 @@ type Report struct {
 	Target    string    // what was checked
 	Start     time.Time // when it began
 	Took      time.Duration
+	Late      bool   // the time was up before all was looked at
 	Address   string // that mail leaves from, as far as it is known
 	LocalName string // what was said in EHLO
 	Steps     []Step
@@ -88,10 +89,11 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 		TookMS    float64 `json:"took_ms"`
 		Result    Result  `json:"result"`
 		Temporary bool    `json:"temporary"`
+		Late      bool    `json:"late,omitempty"`
 		Address   string  `json:"address,omitempty"`
 		LocalName string  `json:"ehlo"`
 		Steps     []Step  `json:"steps"`
-	}{r.Target, stamp(r.Start), float64(r.Took.Microseconds()) / 1000, worst, passing, r.Address, r.LocalName, r.Steps})
+	}{r.Target, stamp(r.Start), float64(r.Took.Microseconds()) / 1000, worst, passing, r.Late, r.Address, r.LocalName, r.Steps})
 }
 
 // A checker is one check at work.
@@ -110,7 +112,7 @@ func Run(ctx context.Context, cfg Config) *Report {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = DefaultTimeout
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, cfg.Timeout, errLate)
+	ctx, cancel := context.WithTimeout(ctx, cfg.Timeout)
 	defer cancel()
 	c := &checker{Config: cfg.withDefaults(), local: newPromise[netip.Addr](), server: newPromise[netip.Addr](),
 		spf: newPromise[authentic](), signed: newPromise[authentic]()}
@@ -139,6 +141,7 @@ func Run(ctx context.Context, cfg Config) *Report {
 		r.Address = ip.String()
 	}
 	r.Took = time.Since(r.Start)
+	r.Late = ctx.Err() == context.DeadlineExceeded
 	return r
 }
 
@@ -166,6 +169,10 @@ func oneFault(steps []Step) []Step {
 }
 
 func (c Config) withDefaults() Config {
+	if c.Host != "" && !isAddress(c.Host) {
+		c.Host = inDNS(c.Host)
+	}
+	c.Domain = inDNS(c.Domain)
 	if c.LocalName == "" {
 		c.LocalName = machineName()
 	}

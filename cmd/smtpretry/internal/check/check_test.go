@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/smtpretry/smtpretry"
 	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/check"
@@ -144,6 +145,16 @@ func TestFaults(t *testing.T) {
 			w.script(testserver.Config{Script: testserver.Script{testserver.On(testserver.Greeting, testserver.Reply("421 4.7.0 Too many connections").ThenClose()).Always()}})
 		}, afterGreeting.with("greeting", "fault refused"), "fewer connections"},
 
+		{"slow, within TLS", func(w *world) {
+			w.implicit("")
+			w.script(testserver.Config{TLS: testserver.ImplicitTLS, Users: map[string]string{"me": "right"},
+				Script: testserver.Script{testserver.On(testserver.Greeting, testserver.Pass().After(2*time.Second)).Always()}})
+		}, nil, ""},
+		{"slow", func(w *world) {
+			w.script(testserver.Config{TLS: testserver.StartTLS, Users: map[string]string{"me": "right"},
+				Script: testserver.Script{testserver.On(testserver.Greeting, testserver.Pass().After(2*time.Second)).Always()}})
+		}, nil, ""},
+
 		// Encryption.
 		{"no STARTTLS, Postfix", func(w *world) { w.serve("postfix") }, afterTLS.with("tls", "fault starttls-missing"), "smtps://"},
 		{"no STARTTLS, OpenSMTPD", func(w *world) { w.serve("opensmtpd") }, afterTLS.with("tls", "fault starttls-missing"), "clear text"},
@@ -237,6 +248,14 @@ func TestFaults(t *testing.T) {
 		}, outcomes{"domain": "fault null-mx"}, "null MX"},
 		{"the sender's name servers fail", func(w *world) { w.dns.Answer("example.org", stage.ServFail) },
 			skipped("domain", "spf", "dmarc", "mta-sts", "tls-rpt", "dkim s1._domainkey.example.org").with("reverse-dns", "fault lookup-failed"), ""},
+		{"an international domain", func(w *world) {
+			w.cfg.From, w.cfg.Mail, w.cfg.Selector = "ich@Bücher.example", "", nil
+			w.dns.Add(w.t, "xn--bcher-kva.example. MX 10 mx.example.test.")
+			w.record("xn--bcher-kva.example", "v=spf1 ip4:192.0.2.10 -all")
+			w.record("_dmarc.xn--bcher-kva.example", "v=DMARC1; p=none")
+			w.cfg.Rcpt = nil
+		}, outcomes{"mail": "", "rcpt <you@example.test>": "", "dkim s1._domainkey.example.org": "", "dkim xn--bcher-kva.example": "skipped",
+			"mta-sts": "note not-used", "tls-rpt": "note not-used"}, ""},
 		{"no SPF", func(w *world) { w.record("example.org", "google-site-verification=1") }, outcomes{"spf": "fault missing"}, "v=spf1"},
 		{"SPF fails", func(w *world) { w.record("example.org", "v=spf1 ip4:192.0.2.99 -all") }, outcomes{"spf": "fault fail"}, "ip4:192.0.2.10"},
 		{"SPF fails softly", func(w *world) { w.record("example.org", "v=spf1 mx ~all") }, outcomes{"spf": "warning softfail"}, "softfail for 192.0.2.10 by ~all"},
@@ -283,7 +302,7 @@ func TestFaults(t *testing.T) {
 			w.cfg.Mail, w.cfg.Message = "bounce@mail.example.org", []byte("From: me@example.org\n\nHello\n")
 			w.record("mail.example.org", "v=spf1 a -all")
 			w.record("_dmarc.example.org", "v=DMARC1; p=none; aspf=s")
-		}, outcomes{"signature ": "fault unsigned", "dmarc": "warning not-aligned"}, "exactly"},
+		}, outcomes{"signature the message": "fault unsigned", "dmarc": "warning not-aligned"}, "exactly"},
 		{"SPF for another domain, and no signature to see", func(w *world) {
 			w.cfg.Mail = "bounce@example.net"
 			w.record("example.net", "v=spf1 ip4:192.0.2.10 -all")
@@ -301,7 +320,7 @@ func TestFaults(t *testing.T) {
 			w.cfg.Message = w.sign("example.org", "Hello")
 			w.dns.Remove("s1._domainkey.example.org")
 		}, outcomes{"dkim s1._domainkey.example.org": "fault missing", "signature example.org": "skipped"}, ""},
-		{"not signed", func(w *world) { w.cfg.Message = []byte("From: me@example.org\n\nHello\n") }, outcomes{"signature ": "fault unsigned"}, ""},
+		{"not signed", func(w *world) { w.cfg.Message = []byte("From: me@example.org\n\nHello\n") }, outcomes{"signature the message": "fault unsigned"}, ""},
 		{"signed for another domain, and sent by it", func(w *world) {
 			w.cfg.Message = w.sign("example.net", "Hello")
 			w.cfg.Mail = "bounce@example.net"

@@ -192,7 +192,7 @@ func (c *checker) checkSignatures(ctx context.Context, list []signed, keys []Ste
 	one := func(about string, f func(*Step)) []Step { return []Step{timed(StepSignature, about, f)} }
 	if len(list) == 0 {
 		c.signed.keep(authentic{known: true})
-		return one("", func(s *Step) {
+		return one("the message", func(s *Step) {
 			s.fault("unsigned", "the message has no DKIM signature").
 				advise("Have the program or the server that sends it sign it. Large providers want it of everybody who sends much.")
 		})
@@ -205,7 +205,7 @@ func (c *checker) checkSignatures(ctx context.Context, list []signed, keys []Ste
 		MaxVerifications: maxSignatures,
 	})
 	if len(verified) != len(list) {
-		return one("", func(s *Step) {
+		return one("the message", func(s *Step) {
 			s.fault("broken", "the signatures cannot be read: %s", reason(err)).advise("The message must begin with its header, as it is sent.")
 		})
 	}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"net/mail"
 	"strings"
+
+	"golang.org/x/net/idna"
 )
 
 // senderDomain looks at the records of the sender's domain.
@@ -85,9 +87,20 @@ func (c *checker) exists(ctx context.Context, s *Step, domain string) {
 		advise("Give it an MX record: many receivers refuse senders to whom nothing can be returned.")
 }
 
-// domainOf returns the domain of an address, or of what is a domain already.
+// domainOf returns the domain of an address, or of what is a domain already, as
+// the DNS has it.
 func domainOf(address string) string {
-	return strings.ToLower(strings.TrimSuffix(address[strings.LastIndexByte(address, '@')+1:], "."))
+	return inDNS(address[strings.LastIndexByte(address, '@')+1:])
+}
+
+// inDNS writes an international name in its ASCII form; one that has none stays
+// as it is.
+func inDNS(name string) string {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	if a, err := idna.Lookup.ToASCII(name); err == nil {
+		return a
+	}
+	return name
 }
 
 // fromHeader returns the domain in the From header of a message.

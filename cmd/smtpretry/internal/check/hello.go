@@ -2,7 +2,6 @@ package check
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -44,10 +43,10 @@ func (v *visit) greeting(ctx context.Context, s *Step) {
 		select {
 		case o = <-said:
 		case found := <-other:
-			if found.name != "" && found != (service{name: "SMTP"}) {
-				v.talk.broken = true
+			if found.name != "" && found != (service{name: "SMTP", tls: v.talk.state != nil}) {
 				v.talk.conn.Close()
 				<-said // it reads no more
+				v.talk.broken = true
 				v.wrongService(ctx, s, found)
 				return
 			}
@@ -86,28 +85,6 @@ func (s *session) lastSaid() string {
 func isReset(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && !op.Timeout()
-}
-
-// wrongService says what is behind the port in the place of what was expected.
-func (v *visit) wrongService(ctx context.Context, s *Step, found service) {
-	port := v.c.port()
-	if found.name == "SMTP" {
-		use := "smtp://" + net.JoinHostPort(v.host, port)
-		if found.tls {
-			s.fault("wrong-tls-mode", "port %s speaks TLS from the first octet, and STARTTLS was expected", port)
-			use = "smtps://" + net.JoinHostPort(v.host, port)
-		} else {
-			s.fault("wrong-tls-mode", "port %s begins without TLS, and TLS from the first octet was expected", port)
-		}
-		s.advise("Use %s. By custom port 465 is TLS from the first octet, 587 and 25 are STARTTLS.", use)
-		return
-	}
-	s.fault("not-smtp", "%s answers on port %s", found, port)
-	if other := v.otherPort(ctx); other != "" {
-		s.advise("Use port %s, where something listens: %s.", other, v.urlFor(other))
-		return
-	}
-	s.advise("Look at the port: 587 is for STARTTLS, 465 for TLS, 25 for mail servers among themselves.")
 }
 
 // hello says EHLO and tells what the server offers.
@@ -165,125 +142,4 @@ func octets(n int64) string {
 		return strconv.FormatFloat(float64(n)/(1<<10), 'f', -1, 32) + " KiB"
 	}
 	return fmt.Sprintf("%d octets", n)
-}
-
-// tlsConfig accepts anything, so that it can be said what is wrong: old
-// versions, weak ciphers, and certificates, which are verified afterwards.
-func (v *visit) tlsConfig() *tls.Config {
-	cfg := &tls.Config{ServerName: v.host, InsecureSkipVerify: true, MinVersion: tls.VersionTLS10} //nolint:gosec // see above
-	for _, list := range [][]*tls.CipherSuite{tls.CipherSuites(), tls.InsecureCipherSuites()} {
-		for _, c := range list {
-			cfg.CipherSuites = append(cfg.CipherSuites, c.ID)
-		}
-	}
-	return cfg
-}
-
-// startTLS asks for encryption, as far as it is wanted.
-func (v *visit) startTLS(ctx context.Context, s *Step) {
-	if v.c.TLS == smtpretry.TLSNone {
-		s.skip("", "it is not wanted")
-		return
-	}
-	if _, ok := v.talk.offers["STARTTLS"]; !ok {
-		v.noStartTLS(s)
-		return
-	}
-	if _, err := v.talk.ask(ctx, "220", "STARTTLS"); err != nil {
-		s.refused("refused", err, smtpretry.StageTLS)
-		return
-	}
-	if v.talk.in.Buffered() > 0 {
-		// What came with the reply came without protection.
-		v.talk.broken = true
-		s.fault("injected", "the server sent more behind its reply to STARTTLS").
-			advise("Somebody in between may have put it there. Do not use this connection; tell the server's operator.")
-		return
-	}
-	if !v.handshake(ctx, s) {
-		return
-	}
-	// RFC 3207 section 4.2: what was known before is forgotten.
-	text, err := v.talk.ask(ctx, "250", "EHLO "+v.c.LocalName)
-	if err != nil {
-		s.refused("refused", err, smtpretry.StageHello)
-		return
-	}
-	v.talk.offer(text)
-}
-
-func (v *visit) noStartTLS(s *Step) {
-	const text = "the server does not offer STARTTLS"
-	switch {
-	case v.c.TLS == smtpretry.TLSAuto && isLoopback(v.host):
-		s.note("starttls-missing", text+", which need not be on this machine")
-	case !v.mustEncrypt():
-		s.warn("starttls-missing", text+": mail goes there in clear text")
-	default:
-		s.fault("starttls-missing", text+": neither a password nor mail should go there in clear text").
-			advise("Use TLS from the first octet if the server has it (smtps://, port 465), or turn STARTTLS on there. Something in between may also take it out of the reply.")
-	}
-}
-
-// mustEncrypt says whether mail is not to go without TLS. Among mail servers
-// it is encrypted where both sides can.
-func (v *visit) mustEncrypt() bool {
-	return v.c.TLS != smtpretry.TLSAuto || v.c.submits()
-}
-
-func (v *visit) implicitTLS(ctx context.Context, s *Step) { v.handshake(ctx, s) }
-
-// handshake turns TLS on.
-func (v *visit) handshake(ctx context.Context, s *Step) bool {
-	end := v.talk.within(ctx, replyTimeout)
-	t := tls.Client(v.talk.conn, v.tlsConfig())
-	err := t.HandshakeContext(ctx)
-	end()
-	if err != nil {
-		v.talk.broken = true
-		v.failedHandshake(ctx, s, err)
-		return false
-	}
-	state := t.ConnectionState()
-	v.talk.state = &state
-	v.talk.use(t)
-	text := tls.VersionName(state.Version) + ", " + tls.CipherSuiteName(state.CipherSuite)
-	switch {
-	case state.Version < tls.VersionTLS12:
-		s.fault("old-tls", "%s: programs of today want TLS 1.2 or later", text).
-			advise("Have the server's TLS brought up to date; Go programs do not connect to it otherwise.")
-		return false
-	case slices.ContainsFunc(tls.InsecureCipherSuites(), func(c *tls.CipherSuite) bool { return c.ID == state.CipherSuite }):
-		s.fault("weak-cipher", "%s: the server agreed to no cipher that is thought safe", text).
-			advise("Have the server's TLS brought up to date (ECDHE with AES-GCM or ChaCha20); Go programs do not connect to it otherwise.")
-		return false
-	}
-	s.ok("%s", text)
-	return true
-}
-
-func (v *visit) failedHandshake(ctx context.Context, s *Step, err error) {
-	var plain tls.RecordHeaderError
-	if errors.As(err, &plain) && v.c.implicit() {
-		if name := recognise(plain.RecordHeader[:]); name != "" {
-			v.wrongService(ctx, s, service{name: name})
-			return
-		}
-	}
-	if v.c.implicit() && (isTimeout(err) || errors.Is(err, io.EOF)) {
-		if found := v.identify(ctx); found.name != "" && !found.tls {
-			v.wrongService(ctx, s, found)
-			return
-		}
-	}
-	s.fault("handshake", "the TLS handshake failed: %s", reason(err)).
-		advise("Look whether the port is for TLS, and at the server's TLS versions and certificate; something in between may also break into the connection.")
-	if isTimeout(err) {
-		s.passing()
-	}
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return ip != nil && ip.IsLoopback() || strings.EqualFold(host, "localhost")
 }

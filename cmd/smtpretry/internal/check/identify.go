@@ -121,3 +121,25 @@ func firstWords(conn net.Conn) string {
 	}
 	return recognise(buf[:n])
 }
+
+// wrongService says what is behind the port in the place of what was expected.
+func (v *visit) wrongService(ctx context.Context, s *Step, found service) {
+	port := v.c.port()
+	if found.name == "SMTP" {
+		use := "smtp://" + net.JoinHostPort(v.host, port)
+		if found.tls {
+			s.fault("wrong-tls-mode", "port %s speaks TLS from the first octet, and STARTTLS was expected", port)
+			use = "smtps://" + net.JoinHostPort(v.host, port)
+		} else {
+			s.fault("wrong-tls-mode", "port %s begins without TLS, and TLS from the first octet was expected", port)
+		}
+		s.advise("Use %s. By custom port 465 is TLS from the first octet, 587 and 25 are STARTTLS.", use)
+		return
+	}
+	s.fault("not-smtp", "%s answers on port %s", found, port)
+	if other := v.otherPort(ctx); other != "" {
+		s.advise("Use port %s, where something listens: %s.", other, v.urlFor(other))
+		return
+	}
+	s.advise("Look at the port: 587 is for STARTTLS, 465 for TLS, 25 for mail servers among themselves.")
+}

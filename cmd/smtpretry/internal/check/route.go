@@ -32,7 +32,7 @@ func (v *visit) resolve(ctx context.Context, s *Step) {
 	wg.Go(func() { v4, errs[0] = v.c.dns.addrs(ctx, "ip4", v.host) })
 	wg.Go(func() { v6, errs[1] = v.c.dns.addrs(ctx, "ip6", v.host) })
 	wg.Wait()
-	v.addrs = slices.Concat(v4, v6)
+	v.addrs = slices.Concat(v4[:min(len(v4), maxHosts)], v6[:min(len(v6), maxHosts)])
 	for i, kind := range []string{"A", "AAAA"} {
 		if errs[i] == nil || notFound(errs[i]) {
 			continue
@@ -250,8 +250,6 @@ func reason(err error) string {
 	switch {
 	case err == nil:
 		return ""
-	case errors.Is(err, errLate):
-		return errLate.Error()
 	case errors.As(err, &dns):
 		if dns.IsTimeout {
 			return "no answer from the resolver"

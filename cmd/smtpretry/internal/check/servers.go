@@ -59,6 +59,9 @@ func (c *checker) servers(ctx context.Context) ([]Step, []Dialogue) {
 	return append(steps, publishedLimits(hosts)...), dialogues
 }
 
+// maxHosts is how many servers of a domain are looked at, and addresses of each.
+const maxHosts = 10
+
 // mx finds the hosts that take a domain's mail.
 func (c *checker) mx(ctx context.Context, s *Step) []string {
 	if c.dns.dead {
@@ -72,13 +75,14 @@ func (c *checker) mx(ctx context.Context, s *Step) []string {
 			advise("Nothing can be delivered there. Look whether the domain is spelt rightly.")
 		return nil
 	case len(list) > 0:
-		var hosts, text []string
-		for _, mx := range list {
-			host := strings.TrimSuffix(mx.Host, ".")
-			hosts = append(hosts, host)
-			text = append(text, host)
+		var hosts []string
+		for _, mx := range list[:min(len(list), maxHosts)] {
+			hosts = append(hosts, strings.TrimSuffix(mx.Host, "."))
 		}
-		s.ok("%s", oneOf(text))
+		s.ok("%s", oneOf(hosts))
+		if more := len(list) - len(hosts); more > 0 {
+			s.detail("and %d more, which are not looked at", more)
+		}
 		return hosts
 	case err != nil && !notFound(err):
 		s.failedLookup(err)

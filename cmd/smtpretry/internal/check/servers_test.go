@@ -191,6 +191,9 @@ func TestTime(t *testing.T) {
 	if got := outcomesOf(r); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got\n%v\nwant\n%v", got, want)
 	}
+	if !r.Late {
+		t.Error("it does not say that the time was up")
+	}
 	if worst, passing := r.Worst(); worst != check.Fault || !passing {
 		t.Errorf("the worst is %v, passing %v", worst, passing)
 	}

@@ -61,9 +61,9 @@ func (c *checker) checkSPF(ctx context.Context, s *Step, domain string) {
 		s.note("not-evaluated", "there is a record; the address that mail leaves from is not known, --ip names it")
 		return
 	}
-	sender := c.Mail
-	if sender == "" {
-		sender = "postmaster@" + domain
+	sender := "postmaster@" + domain
+	if local, _, ok := strings.Cut(c.Mail, "@"); ok {
+		sender = local + "@" + domain
 	}
 	result, err := spf.CheckHostWithSender(net.IP(ip.AsSlice()), c.LocalName, sender, spf.WithContext(ctx), spf.WithResolver(c.dns))
 	if result == spf.TempError || isLookup(err) {

@@ -256,9 +256,6 @@ func timed(name, about string, f func(*Step)) Step {
 	return s
 }
 
-// errLate is for what the time of the check did not suffice.
-var errLate = errors.New("the time for the check is up")
-
 // roughly is a duration for people.
 func roughly(d time.Duration) string {
 	if d < time.Second {

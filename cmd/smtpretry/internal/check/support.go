@@ -19,6 +19,9 @@ func (r *Report) Support(version string) string {
 	if r.Address != "" {
 		line("Our address:       %s", r.Address)
 	}
+	if r.Late {
+		line("                   the time was up before all was looked at")
+	}
 	line("Our name in EHLO:  %s", r.LocalName)
 	line("With:              smtpretry %s, %s, %s/%s", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 
