@@ -1,7 +1,6 @@
 package smtpretry
 
 import (
-	"container/heap"
 	"context"
 	"io"
 	"runtime"
@@ -38,7 +37,7 @@ func (g *permit) pass(conn io.Closer, used, most int) {
 	p, h := g.link.pool, g.link.pool.host
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(p.waiters) == 0 || !p.waiters[0].behind || p.closed || h.state.pause.row > 0 || h.crowded() > 0 {
+	if len(p.waiters) == 0 || !p.waiters[0].behind || p.closed || h.shared() || h.state.pause.row > 0 || h.crowded() > 0 {
 		return
 	}
 	if per := h.limit.PerConn; per > 0 && used >= per || most > 0 && used >= most {
@@ -49,9 +48,7 @@ func (g *permit) pass(conn io.Closer, used, most int) {
 	if at, _ := h.state.ready(&h.bounds, p.waiters[0].rcpts, now); at > now || older(h.warm) || older(h.cold) {
 		return
 	}
-	w := heap.Pop(&p.waiters).(*waiter)
-	h.waiting--
-	h.arrange(p)
+	w := h.next(p)
 	h.state.hold(w.rcpts)
 	n := p.newPermit()
 	n.link, n.conn, n.rcpts, n.turn, n.behind = g.link, conn, w.rcpts, w.done, true

@@ -27,6 +27,7 @@ const (
 	bindNewConns   = "new-connections"
 	bindCoolDown   = "cool-down"
 	bindLearned    = "learned-rate"
+	bindStore      = "store"
 )
 
 const (
@@ -95,6 +96,14 @@ func (b bucket) carry(from, to pace, now int64) bucket {
 	return b
 }
 
+// drain returns the bucket with nothing saved.
+func (b bucket) drain(p pace, now int64) bucket {
+	if p.every > 0 {
+		b.full = max(b.full, later(now, times(p.burst, p.every)))
+	}
+	return b
+}
+
 // tokens returns how many tokens are there and not held.
 func (b bucket) tokens(p pace, now int64) float64 {
 	if p.every == 0 {
@@ -108,6 +117,8 @@ type bounds struct {
 	msgs, rcpts, dials pace
 	quotas, rcptQuotas []Quota
 	maxConns           int
+	noConns            bool // none at all may be open
+	whole              bool // it is all that the host takes, rather than a part
 	gentle             bool // how many connections the host takes is not known: one more at a time
 
 	// grace is the longest round trip of MAIL for which a message is charged
@@ -127,6 +138,7 @@ func newBounds(lim Limit) bounds {
 		rcptQuotas: lim.RecipientQuotas,
 		maxConns:   lim.MaxConns,
 		grace:      never,
+		whole:      true,
 	}
 	if b.msgs.every > 0 {
 		// Messages under way for d hold d/every tokens and end d later, so
@@ -146,8 +158,37 @@ func newBounds(lim Limit) bounds {
 	return b
 }
 
+// part returns the bounds of a process that keeps to f of what the host takes.
+// Of what cannot be divided any more it gets nothing, but for what is saved.
+func (b bounds) part(f float64) bounds {
+	cut := func(p pace) pace {
+		if p.every > 0 {
+			p.every = int64(min(math.Ceil(float64(p.every)/f), float64(never/4)))
+			p.burst = max(int64(float64(p.burst)*f), 1)
+		}
+		return p
+	}
+	share := func(quotas []Quota) (list []Quota) {
+		for _, q := range quotas {
+			list = append(list, Quota{N: int(float64(q.N) * f), Per: q.Per})
+		}
+		return list
+	}
+	b.msgs, b.rcpts, b.dials = cut(b.msgs), cut(b.rcpts), cut(b.dials)
+	b.quotas, b.rcptQuotas = share(b.quotas), share(b.rcptQuotas)
+	if b.maxConns > 0 {
+		b.maxConns = int(float64(b.maxConns) * f)
+		b.noConns = b.maxConns == 0
+	}
+	b.whole = false
+	return b
+}
+
 // tooMany returns an error if no transaction of n recipients ever fits.
 func (b *bounds) tooMany(host string, n int) error {
+	if !b.whole {
+		return nil // not for ever
+	}
 	for _, q := range b.rcptQuotas {
 		if n > q.N {
 			return &tooManyRecipientsError{host, q.N}
@@ -229,6 +270,8 @@ func (s *hostState) readyToDial(b *bounds, open int, now int64) (at int64, by st
 		return at, bindNewConns
 	case event:
 		return onEvent, bindNewConns
+	case b.noConns:
+		return onEvent, bindStore
 	case b.maxConns > 0 && open >= b.maxConns:
 		return onEvent, bindConns
 	case seen.max > 0 && open >= seen.max && now < seen.until:
@@ -277,6 +320,30 @@ func (s *hostState) carry(from, to *bounds, now int64) {
 	s.dials = s.dials.carry(from.dials, to.dials, now)
 	s.quotas = carryQuotas(s.quotas, from.quotas, to.quotas, now)
 	s.rcptQuotas = carryQuotas(s.rcptQuotas, from.rcptQuotas, to.rcptQuotas, now)
+}
+
+// shrink leaves a process its part of what was counted and learned.
+func (s *hostState) shrink(f float64, now int64) {
+	for _, logs := range [][]quotaLog{s.quotas, s.rcptQuotas} {
+		for i := range logs {
+			logs[i].sum = 0
+			for j := range logs[i].stamps {
+				t := &logs[i].stamps[j]
+				t.n = int64(math.Ceil(float64(t.n) * f))
+				logs[i].sum += t.n
+			}
+		}
+	}
+	if p := &s.learned.rate; p.rate > 0 {
+		p.setRate(p.rate*f, now)
+		p.goal, p.hold = 0, never
+	}
+}
+
+// drain takes for used what was saved.
+func (s *hostState) drain(b *bounds, now int64) {
+	s.msgs, s.rcpts = s.msgs.drain(b.msgs, now), s.rcpts.drain(b.rcpts, now)
+	s.learned.rate.bucket = s.learned.rate.bucket.drain(s.learned.rate.pace, now)
 }
 
 // plain reports whether nothing but the bucket of messages tells the state

@@ -262,10 +262,13 @@ func (d *delivery) wake(now time.Time) {
 // acquire waits for the limiter. The last try of all is made at the very end
 // of the policy's time, where there is none left to wait.
 func (d *delivery) acquire(ctx context.Context, rcpts int) (*permit, error) {
-	p, err := d.c.pool.tryAcquire(rcpts)
-	var late *LimitError
-	if !d.wait || !errors.As(err, &late) || !d.until.IsZero() && !time.Now().Before(d.until) {
-		return p, err
+	last := !d.wait || !d.until.IsZero() && !time.Now().Before(d.until)
+	if last || !d.c.pool.shared() { // else the store would be asked twice
+		p, err := d.c.pool.tryAcquire(rcpts)
+		var late *LimitError
+		if last || !errors.As(err, &late) {
+			return p, err
+		}
 	}
 	if !d.until.IsZero() {
 		// Waiting for limits counts too.

@@ -226,6 +226,26 @@ func ExampleVerdict_Advice() {
 	// Output: Greylisting: a first contact is put off on purpose. Try again from the same IP address with the same sender and recipient after some minutes; changing any of them starts the wait anew.
 }
 
+func ExampleVerdict_Source() {
+	err := &smtp.SMTPError{
+		Code:         450,
+		EnhancedCode: smtp.EnhancedCode{4, 2, 0},
+		Message:      "Greylisted, please come back later",
+	}
+	v := smtpretry.Classify(err, smtpretry.StageRcpt)
+	fmt.Println(v.Rule, "by", v.Source())
+	// Output: greylist by RFC 6647
+}
+
+// When a message is tried again that is greylisted for ten minutes each time.
+func ExamplePolicy_Tries() {
+	v := smtpretry.Classify(&smtp.SMTPError{Code: 450, Message: "Greylisted, try again in 10 minutes"}, smtpretry.StageRcpt)
+	for at := range (smtpretry.Policy{MaxElapsed: time.Hour}).Tries(v) {
+		fmt.Print(at, " ")
+	}
+	// Output: 0s 10m0s 20m0s 30m0s 40m0s 50m0s 1h0m0s
+}
+
 // The waits of the default policy, each of which is spread by ±50 %.
 func ExampleBackoff_Delay() {
 	var b smtpretry.Backoff

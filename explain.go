@@ -16,8 +16,8 @@ type Explanation struct {
 
 	// Binding is the limit that keeps a message for one recipient from
 	// starting now: "rate", "learned-rate", "recipients", "quota",
-	// "recipient-quota", "connections", "new-connections" or "cool-down";
-	// empty if it may start.
+	// "recipient-quota", "connections", "new-connections", "cool-down", or
+	// "store" where that of a shared limiter cannot be reached; empty if it may start.
 	Binding string
 	Until   time.Time // when it may start at the earliest; zero if that is not known, or now
 	Why     string    // for a cool-down: what the server said
@@ -27,6 +27,7 @@ type Explanation struct {
 	Open    int     // connections, those being opened or closed included
 	Idle    int     // connections kept for the next message
 	Tokens  float64 // messages that Rate and Burst let start at once; 0 if Limit.Rate is
+	Shared  string  // for people: how the limit is shared with other processes; empty if it is not
 	MaxSize int64   // octets of a message, as announced in the reply to EHLO (SIZE, RFC 1870); 0 if not known
 }
 
@@ -75,6 +76,9 @@ func (e Explanation) String() string {
 		fmt.Fprintf(&b, " Tokens: %.1f.", e.Tokens)
 	}
 	b.WriteByte('\n')
+	if e.Shared != "" {
+		fmt.Fprintf(&b, "Store: %s.\n", e.Shared)
+	}
 	if e.MaxSize > 0 {
 		fmt.Fprintf(&b, "MaxSize %d: %s (RFC 1870).\n", e.MaxSize, OriginEHLO)
 	}
@@ -119,6 +123,7 @@ func (h *host) explain(now int64) Explanation {
 		Waiting: h.waiting,
 		Open:    h.state.open,
 		MaxSize: h.announced.size,
+		Shared:  h.sharingText(),
 	}
 	e.Limit, e.Origins = h.provenance(now)
 	e.Tokens = h.state.msgs.tokens(h.bounds.msgs, now)
@@ -132,6 +137,9 @@ func (h *host) explain(now int64) Explanation {
 		e.Idle++
 	}
 	at, by := h.state.ready(&h.bounds, 1, now)
+	if h.shared() && h.remote.down != nil {
+		at, by = h.remote.again, bindStore
+	}
 	if by == "" && e.Idle == 0 {
 		at, by = h.state.readyToDial(&h.bounds, h.state.open, now)
 	}

@@ -39,6 +39,8 @@ type host struct {
 	asleep    line[*waiter] // those who wait for the host to work again
 	served    int64         // when the latest message came that it served
 	messages  int           // in Send, wherever they wait
+	once      int           // of those in the line, who do not wait
+	remote    *remote       // of a limiter that is shared; nil: it is not
 	arrivals  uint64
 	idle      idleList
 	closing   int   // open connections that are being closed
@@ -51,6 +53,15 @@ type host struct {
 // dispatch serves those in the line who can go now, oldest first, and sets
 // the timer for the next. It follows every change.
 func (h *host) dispatch(now int64) {
+	defer h.talk(now)
+	if h.shared() {
+		wake := h.ask(now)
+		if wake <= now {
+			wake = onEvent // it is being asked
+		}
+		h.arm(now, wake)
+		return
+	}
 	wake := onEvent
 	for h.waiting > 0 {
 		p, at, by := h.turn(now)
@@ -71,14 +82,28 @@ func (h *host) dispatch(now int64) {
 			wake = min(wake, at)
 			break
 		}
-		w := heap.Pop(&p.waiters).(*waiter)
-		h.waiting--
-		h.arrange(p)
+		w := h.next(p)
 		w.permit = h.take(p, w.rcpts)
 		w.done <- struct{}{}
 		wake = onEvent
 	}
 	h.arm(now, wake)
+}
+
+// next takes p's oldest waiter out of the line.
+func (h *host) next(p *pool) *waiter {
+	w := heap.Pop(&p.waiters).(*waiter)
+	h.left(p, w)
+	return w
+}
+
+// left notes that w is not in the line any more.
+func (h *host) left(p *pool, w *waiter) {
+	h.waiting--
+	if w.once {
+		h.once--
+	}
+	h.arrange(p)
 }
 
 // turn returns the pool whose oldest waiter is the next to go as far as
@@ -125,8 +150,7 @@ func (h *host) tooLate(deadline, at int64, by string) error {
 // leave takes w out of the line and, if err is not nil, tells it why.
 func (h *host) leave(p *pool, w *waiter, err error) {
 	heap.Remove(&p.waiters, w.place)
-	h.waiting--
-	h.arrange(p)
+	h.left(p, w)
 	if err != nil {
 		w.err = err
 		w.done <- struct{}{}
@@ -172,10 +196,9 @@ func (h *host) take(p *pool, rcpts int) *permit {
 		h.arrange(p)
 		return g
 	}
-	g.link = &link{pool: p}
+	g.link = &link{pool: p, opened: h.limiter.now()}
 	g.dialling = true
-	if h.bounds.maxConns > 0 && h.state.open >= h.bounds.maxConns {
-		victim := h.idle.oldest
+	if victim := h.idle.oldest; victim != nil && h.bounds.maxConns > 0 && h.state.open >= h.bounds.maxConns {
 		h.unkeep(victim)
 		h.drop(victim)
 		g.evicted = victim.conn
@@ -189,7 +212,7 @@ func (h *host) take(p *pool, rcpts int) *permit {
 
 // admit is take if all is there, else nil.
 func (h *host) admit(p *pool, rcpts int, now int64) *permit {
-	if at, _ := h.state.ready(&h.bounds, rcpts, now); at > now {
+	if at, _ := h.state.ready(&h.bounds, rcpts, now); at > now || h.shared() {
 		return nil
 	}
 	if len(p.idle) == 0 {
@@ -246,10 +269,11 @@ func (h *host) drop(l *link) {
 func (h *host) arm(now, at int64) {
 	if l := h.idle.oldest; l != nil {
 		at = min(at, later(l.since, int64(idleMax)))
-		if h.crowded() > 0 {
+		if h.crowded() > 0 || h.unwanted() {
 			at = now
 		}
 	}
+	at = min(at, h.remote.rest())
 	if at >= never || at >= h.timerAt {
 		return
 	}
@@ -265,7 +289,10 @@ func (h *host) arm(now, at int64) {
 // crowded returns how many more connections are open than may be, after
 // MaxConns was lowered; those that are being closed do not count.
 func (h *host) crowded() int {
-	if h.bounds.maxConns == 0 {
+	switch {
+	case h.lapsed():
+		return max(h.mine().open-h.closing, 0)
+	case h.bounds.maxConns == 0 && !h.bounds.noConns:
 		return 0
 	}
 	return max(h.state.open-h.closing-h.bounds.maxConns, 0)
@@ -278,7 +305,7 @@ func (h *host) ring() {
 	h.timerAt = never
 	var due []*link
 	for l := h.idle.oldest; l != nil; l = h.idle.oldest {
-		if h.crowded() == 0 && later(l.since, int64(idleMax)) > now {
+		if h.crowded() == 0 && !h.unwanted() && later(l.since, int64(idleMax)) > now {
 			break
 		}
 		h.unkeep(l)
@@ -323,6 +350,12 @@ func (h *host) compose(now int64) {
 	h.limit, _ = stricter(h.limit, h.state.learned.sizes())
 	to := newBounds(h.limit)
 	to.gentle = !h.told && h.own.MaxConns == 0
+	if r := h.remote; r != nil {
+		r.news = true
+		if r.alone {
+			to = to.part(r.sharing.alone)
+		}
+	}
 	h.state.carry(&h.bounds, &to, now)
 	h.bounds = to
 	h.replan(now)

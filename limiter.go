@@ -42,6 +42,8 @@ type Limiter struct {
 	def   Limit
 	fault error // of def
 
+	sharing *sharing // nil: it is not shared
+
 	once   sync.Once
 	base   time.Time // what the times of all states count from, a full hour
 	seed   maphash.Seed
@@ -162,6 +164,9 @@ func (l *Limiter) wake(s *shard, key string, p *provider) *host {
 // newHost returns a host as it is remembered, which no one else knows.
 func (l *Limiter) newHost(s *shard, key string, p *provider) *host {
 	h := &host{limiter: l, key: key, pools: make(map[*pool]struct{}), timerAt: never}
+	if l.sharing != nil {
+		h.remote = &remote{sharing: l.sharing}
+	}
 	h.own, h.origins = l.effective(s, key, p)
 	_, h.told = s.set[key]
 	h.state.learned.forget(h.unknownRate())
@@ -192,14 +197,14 @@ func (s *shard) settle(h *host, now int64) bool {
 	if len(h.pools) > 0 || s.live[h.key] != h {
 		return false
 	}
-	if !h.state.plain(&h.bounds, now) {
+	if h.busy() || h.remote == nil && !h.state.plain(&h.bounds, now) {
 		return true
 	}
 	if h.timer != nil {
 		h.timer.Stop()
 	}
 	delete(s.live, h.key)
-	if h.state.msgs.full <= now {
+	if h.remote != nil || h.state.msgs.full <= now {
 		return false
 	}
 	if s.rest == nil {

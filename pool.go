@@ -28,6 +28,7 @@ type link struct {
 	pool       *pool
 	conn       io.Closer // while it is idle
 	since      int64     // when it became idle
+	opened     int64     // when its slot was taken
 	proven     bool      // MAIL was answered on it: the host took it
 	adopted    bool      // cannot be replaced: is never closed for being idle or in the way
 	prev, next *link     // in the host's list of idle connections
@@ -117,6 +118,7 @@ func (g *permit) ready() *permit {
 	now := h.limiter.now()
 	g.dialling = false
 	h.state.dials = h.state.dials.charge(h.bounds.dials, 1, now)
+	h.tell(event{kind: eventDialled})
 	if h.waiting > 0 {
 		h.dispatch(now)
 	}
@@ -172,6 +174,7 @@ func (h *host) start(g *permit) {
 	h.state.unanswered++
 	g.startedAt = h.limiter.now()
 	h.state.learned.charge(g.startedAt)
+	h.tell(event{kind: eventStarted})
 	if !g.behind && h.mailTrip >= h.bounds.grace {
 		h.charge(g, g.startedAt)
 	} else if h.waiting > 0 {
@@ -189,6 +192,7 @@ func (h *host) prove(l *link) {
 	s.proven++
 	s.dialPause.row = 0
 	s.learned.conns = s.learned.conns.take(s.proven)
+	h.tell(event{kind: eventProven})
 }
 
 // lost notes that the permit's connection cannot be used any more, before
@@ -230,8 +234,7 @@ func (g *permit) counted(taken bool) {
 	}
 	h.prove(g.link)
 	if g.stage == permitStarted {
-		g.stage = permitCharged
-		h.state.charge(&h.bounds, g.rcpts, now)
+		h.spend(g, now)
 	}
 	if !taken {
 		return
@@ -252,11 +255,16 @@ func (g *permit) answer() {
 
 // charge counts g's message, after which others may know when to go.
 func (h *host) charge(g *permit, now int64) {
-	g.stage = permitCharged
-	h.state.charge(&h.bounds, g.rcpts, now)
+	h.spend(g, now)
 	if h.waiting > 0 {
 		h.dispatch(now)
 	}
+}
+
+func (h *host) spend(g *permit, now int64) {
+	g.stage = permitCharged
+	h.state.charge(&h.bounds, g.rcpts, now)
+	h.tell(event{kind: eventCharged, rcpts: g.rcpts})
 }
 
 // release ends the permit; a second call does nothing. If conn is not nil it
@@ -276,7 +284,7 @@ func (g *permit) release(conn io.Closer) {
 	case permitHeld:
 		h.state.letGo(g.rcpts)
 	case permitStarted:
-		h.state.charge(&h.bounds, g.rcpts, now)
+		h.spend(g, now)
 	}
 	g.stage = permitEnded
 	g.answer()
@@ -296,7 +304,7 @@ func (g *permit) release(conn io.Closer) {
 	if cut {
 		how = cutOff
 	}
-	hangUp := conn != nil && (cut || l.pool.closed || h.crowded() > 0 && !l.adopted)
+	hangUp := conn != nil && (cut || l.pool.closed || (h.crowded() > 0 || h.yields(l, now)) && !l.adopted)
 	switch {
 	case g.left || g.giveTurn(conn): // it is another one's
 		hangUp = false
@@ -347,6 +355,7 @@ func (p *pool) observe(r report) {
 		back = h.limiter.at(r.back)
 	}
 	h.state.observe(&r, h.limiter.at(r.began), now, back)
+	h.tell(event{kind: eventReported, from: h.limiter.at(r.began), at: now, back: back, what: r})
 	if r.serves() {
 		h.rouse(h.limiter.at(r.began))
 	}

@@ -81,11 +81,15 @@ type (
 // was spent, what pauses, and what was learned. Messages under way count as
 // sent. If there are more than 10,000 hosts, those that matter longest are
 // kept. Save it when all clients are closed: the guarantee holds across the
-// restart for what had started before. It is safe for concurrent use.
+// restart for what had started before. What is shared is kept by its store: then there
+// are no hosts to save. It is safe for concurrent use.
 func (l *Limiter) Save(w io.Writer) error {
 	l.init()
 	f := savedLimiter{Version: saveVersion, Saved: time.Now().UTC()}
 	for i := range l.shards {
+		if l.sharing != nil {
+			break
+		}
 		s := &l.shards[i]
 		s.mu.Lock()
 		for _, h := range s.live {

@@ -145,8 +145,8 @@ func (d *delivery) next(r *recipient, s *step, free bool) {
 // MAIL that says so, ends what the server allows on one connection. Nor does it
 // cost anything to find out that a server does not take commands in groups.
 func isFree(v Verdict, err error, reused bool, had int) bool {
-	if v.Rule == ruleNoGroups {
-		return true // it was never asked without
+	if v.Rule == ruleNoGroups || v.Rule == ruleLapsed {
+		return true // it was never asked without, or not at all
 	}
 	switch v.Cause {
 	case CauseNetwork, CauseOverload, CauseConnectionLimit, CauseProtocol, CauseUnknown:

@@ -172,6 +172,12 @@ func (cn *conn) begin(e *envelope, o *outcome) (talk, int) {
 		o.all(err, StageMail)
 		return nil, 0
 	}
+	if e.permit.void() {
+		_ = cn.Close() // nothing is under way on it
+		cn.dead = true
+		o.all(errLapsed, StageHello)
+		return nil, 0
+	}
 	e.permit.lower(n)
 	t := cn.talk(e, n)
 	if err := t.begin(); err != nil {

@@ -374,5 +374,6 @@ func (c *Client) shut(end func(*conn) error) error {
 	for _, idle := range c.pool.close() {
 		errs = append(errs, idle.end(func(kept io.Closer) error { return end(kept.(*conn)) }))
 	}
+	c.pool.host.farewell()
 	return errors.Join(errs...)
 }

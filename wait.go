@@ -17,6 +17,7 @@ type waiter struct {
 	deadline int64         // of its context; never if it has none
 	place    int           // in the line of its pool, or among those who wait for the host; -1 when it has left
 	behind   bool          // may go behind the final dot of another message
+	once     bool          // does not wait but for the store's answer
 	done     chan struct{} // permit or err has been set; then, if behind another, its turn has come
 	permit   *permit
 	err      error
@@ -126,12 +127,31 @@ func (p *pool) tryAcquire(rcpts int) (*permit, error) {
 		}
 	}
 	defer h.mu.Unlock()
-	late := &LimitError{Host: h.key}
 	at, by := h.blocked(p, rcpts, now)
-	if late.For = by; at < never {
+	if !h.shared() || h.waiting > 0 || len(p.idle) == 0 && p.open >= p.max {
+		return nil, h.notYet(at, by)
+	}
+	w := &waiter{since: now, rcpts: rcpts, deadline: never, once: true, done: make(chan struct{}, 1)}
+	_, err = h.queue(p, w, now)
+	h.mu.Unlock()
+	if err == nil {
+		<-w.done
+		err = w.err
+	}
+	if err == nil {
+		w.permit.ready()
+	}
+	h.mu.Lock()
+	return w.permit, err
+}
+
+// notYet is the refusal of somebody who does not wait.
+func (h *host) notYet(at int64, by string) error {
+	late := &LimitError{Host: h.key, For: by}
+	if at < never {
 		late.Until = h.limiter.time(at)
 	}
-	return nil, late
+	return late
 }
 
 // queue puts w in the line, unless its wait would be too long. The Wait is
@@ -144,6 +164,9 @@ func (h *host) queue(p *pool, w *waiter, now int64) (Wait, error) {
 	h.arrivals++
 	w.arrival = h.arrivals
 	h.waiting++
+	if w.once {
+		h.once++
+	}
 	heap.Push(&p.waiters, w)
 	h.arrange(p)
 	h.dispatch(now)
@@ -151,7 +174,10 @@ func (h *host) queue(p *pool, w *waiter, now int64) (Wait, error) {
 		return Wait{}, w.err
 	}
 	wait := Wait{Host: h.key}
-	if at, wait.For = h.blocked(p, w.rcpts, now); at < never {
+	if at, wait.For = h.blocked(p, w.rcpts, now); wait.For == "" {
+		return Wait{}, nil // for the store's answer only
+	}
+	if at < never {
 		wait.Until = h.limiter.time(at)
 	}
 	return wait, nil
@@ -195,9 +221,19 @@ func (h *host) rouse(began int64) {
 	}
 }
 
+// shared says whether a store decides what may start.
+func (p *pool) shared() bool {
+	p.host.mu.Lock()
+	defer p.host.mu.Unlock()
+	return p.host.shared()
+}
+
 // blocked says what a message in p waits for: the limit that is last to let
 // it go, or what the older ones ahead of it wait for.
 func (h *host) blocked(p *pool, rcpts int, now int64) (at int64, by string) {
+	if h.shared() && h.remote.down != nil {
+		return h.remote.again, bindStore
+	}
 	at, by = h.state.ready(&h.bounds, rcpts, now)
 	if by == "" && len(p.idle) == 0 {
 		if p.open >= p.max {
@@ -245,7 +281,7 @@ type LimitError struct {
 
 // Error says which limit of which host binds, and until when.
 func (e *LimitError) Error() string {
-	text := fmt.Sprintf("smtpretry: the %s limit of %s does not let the message through", e.For, e.Host)
+	text := fmt.Sprintf("smtpretry: %s does not let the message through", limitOf(e.For, e.Host))
 	switch {
 	case !e.Deadline.IsZero():
 		return fmt.Sprintf("%s before %v after the deadline", text, e.Until.Sub(e.Deadline).Round(time.Millisecond))
@@ -273,7 +309,15 @@ func (e *WaitError) Error() string {
 	if e.For == "" {
 		return fmt.Sprintf("smtpretry: before a message to %s: %v", e.Host, e.Err)
 	}
-	return fmt.Sprintf("smtpretry: waiting for the %s limit of %s: %v", e.For, e.Host, e.Err)
+	return fmt.Sprintf("smtpretry: waiting for %s: %v", limitOf(e.For, e.Host), e.Err)
+}
+
+// limitOf says what binds.
+func limitOf(by, host string) string {
+	if by == bindStore {
+		return "the limiter's store, which cannot be reached, about " + host
+	}
+	return "the " + by + " limit of " + host
 }
 
 // Unwrap returns the context's cause.

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -49,18 +50,27 @@ func main() {
 		o.rounds, o.delayed = *rounds, *rounds
 	}
 	run, err := measure(o)
-	if err == nil && *out != "" && *only != "" {
-		err = run.Join(*out)
-	}
-	if err == nil && *out != "" {
-		err = results.Write(*out, run)
-	}
-	if err == nil && *stat != "" {
-		err = writeStat(*stat, run)
+	if run != nil {
+		err = errors.Join(err, write(run, *out, *stat, *only != ""))
 	}
 	if err != nil {
 		log.Fatal(err)
 	}
+}
+
+// write keeps what was measured, beside what the file has already if that is
+// wanted.
+func write(run *results.Run, out, stat string, join bool) (err error) {
+	if out != "" && join {
+		err = run.Join(out)
+	}
+	if err == nil && out != "" {
+		err = results.Write(out, run)
+	}
+	if err == nil && stat != "" {
+		err = writeStat(stat, run)
+	}
+	return err
 }
 
 // inQuick is what there is time for.
@@ -80,7 +90,7 @@ func choose(quick bool, only *regexp.Regexp) options {
 
 func (o *options) wants(part string) bool { return o.only == nil || o.only.MatchString(part) }
 
-// measure does it all, one thing after the other.
+// measure does it all, one thing after the other. What fails is left out.
 func measure(o options) (*results.Run, error) {
 	run := &results.Run{Date: time.Now().UTC().Truncate(time.Second), Quick: o.quick, Rounds: o.rounds}
 	run.Machine, run.Versions = surroundings()
@@ -89,6 +99,12 @@ func measure(o options) (*results.Run, error) {
 		return nil, err
 	}
 	defer servers.close()
+	var failed []error
+	note := func(part string, err error) {
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", part, err))
+		}
+	}
 	for i := range cells {
 		c := &cells[i]
 		if !o.wants(c.name) || !servers.has(c.server) {
@@ -96,26 +112,24 @@ func measure(o options) (*results.Run, error) {
 		}
 		cell, err := c.run(servers, o)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.name, err)
+			note(c.name, err)
+			continue
 		}
 		run.Cells = append(run.Cells, *cell)
 	}
 	if o.wants("upload") {
-		if run.Uploads, err = measureUploads(servers, o); err != nil {
-			return nil, fmt.Errorf("upload: %w", err)
-		}
+		run.Uploads, err = measureUploads(servers, o)
+		note("upload", err)
 	}
 	if o.wants("waiting") {
-		if run.Waiting, err = measureWaiting(servers, o); err != nil {
-			return nil, fmt.Errorf("waiting: %w", err)
-		}
+		run.Waiting, err = measureWaiting(servers, o)
+		note("waiting", err)
 	}
 	if o.wants("limiter") {
-		if run.Limiter, err = measureLimiter(o); err != nil {
-			return nil, fmt.Errorf("limiter: %w", err)
-		}
+		run.Limiter, err = measureLimiter(o)
+		note("limiter", err)
 	}
-	return run, nil
+	return run, errors.Join(failed...)
 }
 
 func writeStat(name string, run *results.Run) error {

@@ -111,7 +111,7 @@ func chart(w io.Writer, run *results.Run) error {
 	}
 	p.NominalY(names...)
 	p.Y.Min, p.Y.Max = -0.6, float64(len(names))-0.4
-	p.Y.Tick.Length = 0
+	p.Y.Tick.Length, p.Y.Padding = 0, 20 // a wider font needs room
 
 	// A page may be dark, and another font wider.
 	const width, margin, forLegend vg.Length = 980, 14, 150

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/json"
-	"flag"
 	"maps"
 	"os"
 	"path/filepath"
@@ -20,8 +19,6 @@ import (
 	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/ui"
 	"github.com/smtpretry/smtpretry/internal/testserver"
 )
-
-var updateCheck = flag.Bool("update-check", false, "write the outputs in docs/check.md anew")
 
 // checkZone is a sender and a server in good order.
 const checkZone = `
@@ -139,13 +136,13 @@ func TestCheckDoc(t *testing.T) {
 			continue
 		}
 		text := "```\n$ smtpretry check " + sc.args + "\n" + got.out + "```\n"
-		if *updateCheck {
+		if *update {
 			doc = before + begin + text + end + after
 		} else if timeless(old) != timeless(text) {
-			t.Errorf("%s: the document is out of date (go test -run TestCheckDoc . -update-check); it prints\n%s", sc.name, got.out)
+			t.Errorf("%s: the document is out of date (go test -run TestCheckDoc . -update); it prints\n%s", sc.name, got.out)
 		}
 	}
-	if *updateCheck {
+	if *update {
 		if err := os.WriteFile(checkDoc(), []byte(doc), 0o644); err != nil {
 			t.Fatal(err)
 		}

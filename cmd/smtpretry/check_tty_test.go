@@ -10,40 +10,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 
 	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/stage"
 	"github.com/smtpretry/smtpretry/internal/testserver"
 )
-
-// terminal opens a pseudo-terminal: what a person has before them, and the
-// program's end of it.
-func terminal(t *testing.T) (person, program *os.File) {
-	t.Helper()
-	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { person.Close() })
-	fd := int(person.Fd())
-	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { program.Close() })
-	return person, program
-}
 
 // The built program asks for the password on a terminal, shows nothing of it,
 // and logs in with it.
@@ -57,19 +32,15 @@ func TestCheckPrompt(t *testing.T) {
 	if err := os.WriteFile(ca, s.CertPEM(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	person, program := terminal(t)
 	cmd := exec.CommandContext(t.Context(), binary(t), "check", "smtp://me@"+s.Addr(), "--ca", ca, "--no-dnsbl",
 		"--resolver", stage.NewDNS(t, "").Addr, "--timeout", "20s")
-	cmd.Env = append(os.Environ(), envPassword+"=")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = program, program, program
-	if err := cmd.Start(); err != nil {
+	cmd.Env = append(os.Environ(), envPassword+"=", "NO_COLOR=", "TERM=xterm")
+	person, err := pty.Start(cmd)
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer person.Close()
 	defer func() { _ = cmd.Process.Kill() }()
-	program.Close()
-	if err := person.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
-		t.Log(err)
-	}
 	in := bufio.NewReader(person)
 	prompt, err := in.ReadString(':')
 	if err != nil || !strings.Contains(prompt, "Password of me at 127.0.0.1") {

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -26,6 +26,7 @@ type explainer struct {
 	stage  string
 	format string
 	svg    string
+	hosts  int
 
 	parser  maillog.Parser
 	summary maillog.Summary
@@ -57,12 +58,13 @@ and cause, with a plot over time.`,
 73  the SVG file cannot be written
 75  something was refused, but all of it for now only`},
 		Args: cobra.ArbitraryArgs,
-		RunE: func(_ *cobra.Command, args []string) error { return x.run(args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return x.run(cmd.Context(), args) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&x.stage, "stage", "", "where the reply was given, one of "+strings.Join(stages, ", ")+" (default: as the log says, else a guess)")
 	flags.StringVar(&x.format, "format", string(maillog.Auto), "what the input is: "+formatWords())
 	flags.StringVar(&x.svg, "svg", "", "draw a log's failures over time into this `file`")
+	flags.IntVar(&x.hosts, "hosts", 20, "show so many hosts of a log, those with most failures; 0: all")
 	_ = cmd.RegisterFlagCompletionFunc("stage", cobra.FixedCompletions(stages, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(strings.Split(formatWords(), ", "), cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.MarkFlagFilename("svg", "svg")
@@ -80,7 +82,7 @@ func formatWords() string {
 // onlyCode is a reply code that a shell has split off its words.
 var onlyCode = regexp.MustCompile(`^[2-5]\d\d(?:-\d\.\d+\.\d+)?$`)
 
-func (x *explainer) run(args []string) error {
+func (x *explainer) run(ctx context.Context, args []string) error {
 	if x.stage != "" {
 		if !slices.Contains(stages, x.stage) {
 			return ui.Failf(ui.Usage, "--stage is %q, want one of %s", x.stage, strings.Join(stages, ", "))
@@ -104,7 +106,7 @@ func (x *explainer) run(args []string) error {
 		args = []string{"-"}
 	}
 	for _, arg := range args {
-		if err := x.argument(arg); err != nil {
+		if err := x.argument(ctx, arg); err != nil {
 			return err
 		}
 	}
@@ -112,9 +114,10 @@ func (x *explainer) run(args []string) error {
 }
 
 // argument explains a file's lines, or a reply.
-func (x *explainer) argument(arg string) error {
+func (x *explainer) argument(ctx context.Context, arg string) error {
 	if arg == "-" {
-		return x.read("standard input", x.In)
+		// Interrupted, it explains what it has read.
+		return x.read("standard input", ui.Interruptible(ctx, x.In, io.EOF))
 	}
 	f, err := os.Open(arg)
 	switch {
@@ -124,11 +127,12 @@ func (x *explainer) argument(arg string) error {
 	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrInvalid) && len(arg) < 256:
 		return ui.Fail(ui.NoInput, err)
 	}
-	if e := x.parser.Parse(arg); e != nil {
+	// A log's line, or a reply, whatever the format of files is.
+	if e := (&maillog.Parser{Stage: x.parser.Stage}).Parse(arg); e != nil {
 		return x.event(e)
 	}
 	if reply, ok := maillog.FindReply(arg); ok {
-		return x.argument(fmt.Sprintf("%d %s", reply.Code, reply.Msg))
+		return x.event(x.parser.Reply(reply))
 	}
 	return ui.Failf(ui.NoInput, "%q is no file, and no reply: that begins with a code, as 421 or 550", arg)
 }

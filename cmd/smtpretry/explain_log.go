@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,35 +31,53 @@ func (x *explainer) log() error {
 	}
 	s := &x.summary
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s lines, of which %s tell of an attempt (%s)%s\n", number(s.Lines), number(s.Events), formatsOf(s), rangeOf(s.First, s.Last))
+	fmt.Fprintf(&b, "lines: %s, attempts: %s (%s)%s\n", number(s.Lines), number(s.Events), formatsOf(s), rangeOf(s.First, s.Last))
 	fmt.Fprintf(&b, "%s  %s  %s", x.Paint(ui.Good, number(s.Accepted)+" accepted"),
 		x.Paint(ui.Warn, number(s.Failed(smtpretry.Temporary)+s.Failed(smtpretry.Unknown))+" put off"),
 		x.Paint(ui.Bad, number(s.Failed(smtpretry.Permanent))+" refused for good"))
 	if s.HeldBack > 0 {
 		fmt.Fprintf(&b, "  %s not tried, as the host had refused before", number(s.HeldBack))
 	}
-	b.WriteString("\n\n")
+	b.WriteString("\n")
 
 	start, part, series := s.Timeline(max(min(x.Width()-40, 72), 10))
+	if len(series) > 0 {
+		b.WriteString("\n")
+	}
 	if err := plotOf(start, part, series).Bars(&b, func(i int, bars string) string { return x.Paint(styleOf(s, series[i].Cause), bars) }); err != nil {
 		return err
 	}
-	host := "\x00"
-	for _, g := range s.Groups() {
-		if g.Host != host {
-			host = g.Host
-			fmt.Fprintf(&b, "\n%s\n", x.Paint(ui.Bold, hostOr(host)))
+	x.groups(&b)
+	_, err := fmt.Fprint(x.Out, b.String())
+	return ui.Fail(ui.IOErr, err)
+}
+
+// groups writes what failed, host by host.
+func (x *explainer) groups(b *strings.Builder) {
+	host, hosts, left := "", 0, 0 // left: failures at hosts that are not shown
+	for i, g := range x.summary.Groups() {
+		another := i == 0 || g.Host != host
+		if host = g.Host; another {
+			hosts++
+		}
+		if x.hosts > 0 && hosts > x.hosts {
+			left += g.Count
+			continue
+		}
+		if another {
+			fmt.Fprintf(b, "\n%s\n", x.Paint(ui.Bold, cmp.Or(host, "(no host named)")))
 		}
 		style := ui.Warn
 		if g.Class == smtpretry.Permanent {
 			style = ui.Bad
 		}
-		fmt.Fprintf(&b, "  %s %s  %s%s\n", number(g.Count), x.Paint(style, g.Cause.String()), g.Class, rangeOf(g.First, g.Last))
-		fmt.Fprintf(&b, "    %s\n", x.Paint(ui.Dim, wrap(said(g.Sample), x.Width()-4, 4)))
-		fmt.Fprintf(&b, "    %s\n", wrap(g.Sample.Advice(), x.Width()-4, 4))
+		fmt.Fprintf(b, "  %s %s  %s%s\n", number(g.Count), x.Paint(style, g.Cause.String()), g.Class, rangeOf(g.First, g.Last))
+		fmt.Fprintf(b, "    %s\n", x.Paint(ui.Dim, wrap(said(g.Sample), x.Width()-4, 4)))
+		fmt.Fprintf(b, "    %s\n", wrap(g.Sample.Advice(), x.Width()-4, 4))
 	}
-	_, err := fmt.Fprint(x.Out, b.String())
-	return ui.Fail(ui.IOErr, err)
+	if left > 0 {
+		fmt.Fprintf(b, "\nAnd %s more at %s other hosts; --hosts 0 shows them.\n", number(left), number(hosts-x.hosts))
+	}
 }
 
 // styleOf paints what is never refused for good as a warning.
@@ -68,13 +88,6 @@ func styleOf(s *maillog.Summary, cause smtpretry.Cause) ui.Style {
 		}
 	}
 	return ui.Warn
-}
-
-func hostOr(host string) string {
-	if host == "" {
-		return "(no host named)"
-	}
-	return host
 }
 
 // draw writes the SVG.
@@ -127,7 +140,7 @@ func rangeOf(first, last time.Time) string {
 
 // number writes a count with commas between the thousands.
 func number(n int) string {
-	s := fmt.Sprint(n)
+	s := strconv.Itoa(n)
 	for i := len(s) - 3; i > 0; i -= 3 {
 		s = s[:i] + "," + s[i:]
 	}

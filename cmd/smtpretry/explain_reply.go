@@ -23,20 +23,20 @@ var presets = []struct {
 
 // meaning is what is said of a verdict, for people and as JSON alike.
 type meaning struct {
-	Class      smtpretry.Class     `json:"class"`
-	Cause      smtpretry.Cause     `json:"cause"`
-	Scope      smtpretry.Scope     `json:"scope"`
-	Stage      smtpretry.Stage     `json:"stage"`
-	Code       int                 `json:"code,omitempty"`
-	Enhanced   string              `json:"enhanced,omitempty"`
-	Text       string              `json:"text"`
-	RetryAfter float64             `json:"retry_after,omitempty"` // seconds
-	SlowDown   string              `json:"slow_down"`
-	Waiting    string              `json:"waiting"`
-	Advice     string              `json:"advice,omitempty"`
-	Tries      map[string]schedule `json:"tries,omitempty"` // by preset
-	Rule       string              `json:"rule,omitempty"`
-	Source     string              `json:"source,omitempty"`
+	Class      smtpretry.Class      `json:"class"`
+	Cause      smtpretry.Cause      `json:"cause"`
+	Scope      smtpretry.Scope      `json:"scope"`
+	Stage      smtpretry.Stage      `json:"stage"`
+	Code       int                  `json:"code,omitempty"`
+	Enhanced   string               `json:"enhanced,omitempty"`
+	Text       string               `json:"text"`
+	RetryAfter float64              `json:"retry_after,omitempty"` // seconds
+	SlowDown   string               `json:"slow_down"`
+	Waiting    string               `json:"waiting"`
+	Advice     string               `json:"advice,omitempty"`
+	Tries      map[string][]float64 `json:"tries,omitempty"` // by preset, seconds from the first
+	Rule       string               `json:"rule,omitempty"`
+	Source     string               `json:"source,omitempty"`
 }
 
 // meaningOf says what a verdict means.
@@ -47,20 +47,25 @@ func meaningOf(v smtpretry.Verdict) meaning {
 	if v.Enhanced[0] != 0 {
 		m.Enhanced = fmt.Sprintf("%d.%d.%d", v.Enhanced[0], v.Enhanced[1], v.Enhanced[2])
 	}
-	if v.Class != smtpretry.Permanent && v.Rule != "" {
-		m.Tries = map[string]schedule{}
+	if isRetried(v) {
+		m.Tries = map[string][]float64{}
 		for _, p := range presets {
-			m.Tries[p.name] = tries(p.policy, v)
+			m.Tries[p.name] = []float64{}
+			for _, at := range tries(p.policy, v) {
+				m.Tries[p.name] = append(m.Tries[p.name], at.Seconds())
+			}
 		}
 	}
 	return m
 }
 
+// isRetried says whether there is a next try.
+func isRetried(v smtpretry.Verdict) bool { return v.Class != smtpretry.Permanent && v.Rule != "" }
+
 // reply prints what one reply means.
 func (x *explainer) reply(v smtpretry.Verdict) error {
-	m := meaningOf(v)
 	if x.JSON {
-		return x.Encode(m)
+		return x.Encode(meaningOf(v))
 	}
 	style := ui.Warn
 	switch {
@@ -74,7 +79,7 @@ func (x *explainer) reply(v smtpretry.Verdict) error {
 	fmt.Fprintf(&b, "%s\n", x.Paint(ui.Bold, strings.TrimSpace(said(v))))
 	row := func(name, text string) {
 		if text != "" {
-			fmt.Fprintf(&b, "  %s  %s\n", x.Paint(ui.Dim, fmt.Sprintf("%-9s", name)), wrap(text, x.Width()-13, 13))
+			fmt.Fprintf(&b, "  %s  %s\n", x.Paint(ui.Dim, fmt.Sprintf("%-9s", name)), text)
 		}
 	}
 	row("class", x.Paint(style, v.Class.String())+classWords[v.Class])
@@ -85,17 +90,19 @@ func (x *explainer) reply(v smtpretry.Verdict) error {
 		stage += " (a guess; --stage tells)"
 	}
 	row("stage", stage)
-	row("slow down", slowDown(v))
-	row("waiting", waiting(v))
-	row("advice", v.Advice())
+	prose := func(name, text string) { row(name, wrap(text, x.Width()-13, 13)) }
+	prose("slow down", slowDown(v))
+	prose("waiting", waiting(v))
+	prose("advice", v.Advice())
 	for i, p := range presets {
-		if times, ok := m.Tries[p.name]; ok {
-			name := ""
-			if i == 0 {
-				name = "tries"
-			}
-			fmt.Fprintf(&b, "  %s  %-11s  %s\n", x.Paint(ui.Dim, fmt.Sprintf("%-9s", name)), p.name, times)
+		if !isRetried(v) {
+			break
 		}
+		name := ""
+		if i == 0 {
+			name = "tries"
+		}
+		row(name, fmt.Sprintf("%-11s  %s", p.name, tries(p.policy, v)))
 	}
 	rule := v.Rule
 	if source := v.Source(); source != "" {
@@ -217,18 +224,6 @@ func (s schedule) String() string {
 		parts = append(parts[:6], "…", parts[len(parts)-1])
 	}
 	return strings.Join(parts, ", ")
-}
-
-// MarshalJSON writes seconds.
-func (s schedule) MarshalJSON() ([]byte, error) {
-	b := []byte{'['}
-	for i, at := range s {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = strconv.AppendFloat(b, at.Seconds(), 'f', -1, 64)
-	}
-	return append(b, ']'), nil
 }
 
 // short writes a duration without its zero units.

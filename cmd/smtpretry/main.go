@@ -19,6 +19,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the second interrupt ends it at once
 	code := run(ctx, ui.New(), os.Args)
 	stop()
 	os.Exit(code)

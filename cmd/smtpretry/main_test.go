@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -31,31 +32,33 @@ func call(ctx context.Context, e env, in io.Reader, args ...string) called {
 	return called{code, out.String(), errs.String()}
 }
 
-// built returns the program's file; it is built once.
-var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "smtpretry-cmd-*")
-	if err != nil {
+// built is the folder of the built program; the first test that needs it makes it.
+var built string
+
+var build = sync.OnceValues(func() (string, error) {
+	var err error
+	if built, err = os.MkdirTemp("", "smtpretry-cmd-*"); err != nil {
 		return "", err
 	}
-	name := filepath.Join(dir, "smtpretry")
-	out, err := exec.Command("go", "build", "-o", name, ".").CombinedOutput()
-	if err != nil {
-		return "", &ui.ExitError{Err: err, Code: len(out)}
+	name := filepath.Join(built, "smtpretry")
+	if out, err := exec.Command("go", "build", "-o", name, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
 	}
 	return name, nil
 })
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if name, err := built(); err == nil {
-		os.RemoveAll(filepath.Dir(name))
+	if built != "" {
+		os.RemoveAll(built)
 	}
 	os.Exit(code)
 }
 
+// binary returns the built program.
 func binary(t *testing.T) string {
 	t.Helper()
-	name, err := built()
+	name, err := build()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +106,7 @@ func TestHelp(t *testing.T) {
 		if !cmd.IsAvailableCommand() && cmd != root || cmd.Name() == "completion" || cmd.Name() == "help" {
 			continue
 		}
-		args := append(strings.Fields(cmd.CommandPath())[1:], "--help")
+		args := strings.Fields(cmd.CommandPath() + " --help")[1:]
 		got := call(t.Context(), nil, nil, args...)
 		if got.code != 0 || got.errs != "" {
 			t.Errorf("%q: exit code %d, %s", args, got.code, got.errs)

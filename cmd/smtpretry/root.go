@@ -28,7 +28,7 @@ var subcommands = []func(*ui.UI) *cobra.Command{
 	newExplain,
 	newCheck,
 	newSend,
-	// newFake
+	newFake,
 }
 
 // run carries out one call, args[0] being the name it was called by, and
@@ -133,7 +133,7 @@ COMMANDS
 {{range .Commands}}{{if .IsAvailableCommand}}  {{rpad .Name .NamePadding}} {{.Short}}
 {{end}}{{end}}{{end}}
 OPTIONS
-{{.Flags.FlagUsages | trimTrailingWhitespaces}}
+{{.Flags.FlagUsagesWrapped 80 | trimTrailingWhitespaces}}
 
 EXIT STATUS
 {{index .Annotations "exit" | exitStatus | indent}}

@@ -78,7 +78,8 @@ sendmail. Under the name sendmail (a link is enough) it is this command, no
 argument is taken for a file, and nothing is printed unless something fails.
 
 With --queue the message is put into a durable queue (smtpretry's module queue)
-and the command returns once it is on disk; who opens the queue delivers.`,
+and the command returns once it is on disk; who opens the queue delivers. That is
+for callers that cannot wait, too.`,
 		Example: `  smtpretry send --server smtps://me@smtp.example.com letter.eml
   smtpretry send --server smtp://127.0.0.1:2525 --conns 4 --rate 10/s out/*.eml
   printf 'Subject: hi\n\nHi.\n' | smtpretry send -f me@example.org you@example.net
@@ -111,16 +112,16 @@ SMTPRETRY_QUEUE          the queue, if there is no server`,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&s.server, "server", "", "the server, as a `URL`: smtps://user@host (TLS, port 465), smtp://user@host (STARTTLS,\nport 587; no TLS to this machine), smtp+starttls://, smtp+plain:// (never TLS), lmtp://")
+	flags.StringVar(&s.server, "server", "", "the server, as a `URL`: smtps://user@host (TLS, port 465), smtp://user@host (STARTTLS, port 587; no TLS to this machine), smtp+starttls://, smtp+plain:// (never TLS), lmtp://")
 	flags.StringVar(&s.passwordFile, "password-file", "", "read the password from the first line of this `file`")
 	flags.StringVar(&s.auth, "auth", "plain", "log in by this `mechanism`: "+strings.Join(server.Mechanisms, ", "))
 	flags.StringVar(&s.ca, "ca", "", "trust the certificates in this PEM `file`, too")
 	flags.StringArrayVar(&s.files, "file", nil, "a message `file`, whatever its name; may be repeated")
 	flags.StringVar(&s.policy, "policy", "default", "when to try again: default (for 15 minutes), interactive (30 s), queue (5 days), once")
 	flags.DurationVar(&s.giveUp, "for", 0, "keep trying for this `time`, such as 1h, whatever the policy says")
-	flags.StringVar(&s.rate, "rate", "", "send at most this many messages per time, such as 14/s, 100/min, 500/h, or unlimited\n(default: what is known of the server, else what it is found to take)")
+	flags.StringVar(&s.rate, "rate", "", "send at most this many messages per time, such as 14/s, 100/min, 500/h, or unlimited (default: what is known of the server, else what it is found to take)")
 	flags.IntVar(&s.conns, "conns", 1, "connections at once")
-	flags.StringVar(&s.queue, "queue", "", "put into this durable queue instead: an SQLite file or a postgres:// `URL`")
+	flags.StringVar(&s.queue, "queue", "", "put into this durable `queue` instead: an SQLite file or a postgres:// URL")
 	flags.StringVar(&s.domain, "domain", "", "completes addresses without one (default: this machine's name)")
 
 	flags.StringVarP(&s.from, "from", "f", "", "envelope sender, <> for none (default: the Sender or From field's)")
@@ -136,14 +137,14 @@ SMTPRETRY_QUEUE          the queue, if there is no server`,
 	flags.StringArrayVarP(&s.options, "option", "o", nil, "sendmail's other `option`s are taken and ignored, but for i")
 	flags.BoolVar(&s.sendmail, flagSendmail, false, "called as sendmail")
 	_ = flags.MarkHidden(flagSendmail)
-	for _, ignored := range []string{"A", "B", "G", "L", "O", "U", "X", "e", "m", "n", "p"} {
-		name := "ignored-" + ignored
-		if strings.Contains("GUmn", ignored) {
-			flags.BoolP(name, ignored, false, "")
+	for _, letter := range "ABGLOUXemnp" {
+		ignored := string(letter)
+		if strings.ContainsRune("GUmn", letter) {
+			flags.BoolP("ignored-"+ignored, ignored, false, "")
 		} else {
-			flags.StringP(name, ignored, "", "")
+			flags.StringP("ignored-"+ignored, ignored, "", "")
 		}
-		_ = flags.MarkHidden(name)
+		_ = flags.MarkHidden("ignored-" + ignored)
 	}
 	for name, words := range map[string][]string{"policy": policyWords(), "auth": server.Mechanisms, "return": {"full", "hdrs"},
 		"notify": {"never", "success", "failure", "delay"}} {
@@ -180,7 +181,7 @@ func (s *sender) run(ctx context.Context, args []string) error {
 	}
 	defer out.close()
 	return s.sendAll(ctx, out, func(name string) (*smtpretry.Message, error) {
-		raw, err := s.read(name)
+		raw, err := s.read(ctx, name)
 		if err != nil {
 			return nil, err
 		}
@@ -276,9 +277,9 @@ func (s *sender) dsn() (func(*smtpretry.Message), error) {
 }
 
 // read reads a message file; "-" is standard input.
-func (s *sender) read(name string) ([]byte, error) {
+func (s *sender) read(ctx context.Context, name string) ([]byte, error) {
 	if name == "-" {
-		raw, err := letter.Read(s.In, !s.dotIsText)
+		raw, err := letter.Read(ui.Interruptible(ctx, s.In, ui.Fail(ui.TempFail, errInterrupted)), !s.dotIsText)
 		return raw, ui.Fail(ui.IOErr, err)
 	}
 	f, err := os.Open(name)

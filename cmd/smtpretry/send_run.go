@@ -16,6 +16,8 @@ import (
 	"github.com/smtpretry/smtpretry/queue"
 )
 
+var errInterrupted = errors.New("interrupted")
+
 // A sending is the messages of one call on their way.
 type sending struct {
 	*sender
@@ -58,7 +60,7 @@ func (s *sender) sendAll(ctx context.Context, out *outlet, load func(string) (*s
 func (w *sending) one(ctx context.Context, name string) {
 	m, err := w.load(name)
 	if err == nil && ctx.Err() != nil {
-		err = ui.Fail(ui.TempFail, ctx.Err())
+		err = ui.Fail(ui.TempFail, errInterrupted)
 	}
 	var got sent
 	if err == nil {

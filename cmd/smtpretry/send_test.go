@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -190,10 +191,7 @@ func TestSendExitCodes(t *testing.T) {
 			}
 			as := call(t.Context(), nil, strings.NewReader(note), "send", "--server", addr, "--for", "20ms", "--json")
 			var m jsonSent
-			if err := json.Unmarshal([]byte(as.out), &struct {
-				*jsonSent
-				Recipients []struct{ Address string }
-			}{jsonSent: &m}); err != nil {
+			if err := json.Unmarshal([]byte(as.out), &m); err != nil {
 				t.Fatal(err)
 			}
 			if as.code != m.Code || as.errs != "" || (m.Error == "") != (m.Code == 0) {
@@ -201,6 +199,19 @@ func TestSendExitCodes(t *testing.T) {
 			}
 		})
 	}
+	t.Run("interrupted while it reads", func(t *testing.T) {
+		srv, addr := listen(t, testserver.Config{})
+		ctx, interrupt := context.WithCancel(t.Context())
+		r, w := io.Pipe()
+		defer w.Close()
+		go func() {
+			_, _ = io.WriteString(w, note)
+			interrupt()
+		}()
+		if got := call(ctx, nil, r, "send", "--server", addr); got.code != 75 || !strings.Contains(got.errs, "interrupted") || srv.Stats().Mails > 0 {
+			t.Errorf("exit code %d, %q; want 75, and nothing sent", got.code, got.errs)
+		}
+	})
 	t.Run("interrupted", func(t *testing.T) {
 		ctx, interrupt := context.WithCancel(t.Context())
 		_, addr := listen(t, testserver.Config{Hook: func(at testserver.At) *testserver.Action {

@@ -3,6 +3,7 @@
 package maillog
 
 import (
+	"net/textproto"
 	"time"
 
 	"github.com/smtpretry/smtpretry"
@@ -77,9 +78,13 @@ func (p *Parser) Parse(line string) *Event {
 
 // bare reads a reply that stands alone.
 func (p *Parser) bare(line string) *Event {
-	reply, ok := ParseReply(line)
-	if !ok {
-		return nil
+	if reply, ok := ParseReply(line); ok {
+		return p.Reply(reply)
 	}
-	return p.said(&Event{}, reply, smtpretry.StageUnknown)
+	return nil
+}
+
+// Reply is what a reply tells that stands alone.
+func (p *Parser) Reply(reply *textproto.Error) *Event {
+	return p.said(&Event{Format: Replies}, reply, smtpretry.StageUnknown)
 }

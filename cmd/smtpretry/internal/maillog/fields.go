@@ -14,11 +14,10 @@ import (
 	"github.com/smtpretry/smtpretry"
 )
 
-// The names that programs give to what is looked for, the likeliest first. The
-// first of each are those of smtpretry's own records.
+// The names that programs give to what is looked for, the surest first.
 var (
 	timeKeys  = []string{"time", "@timestamp", "timestamp", "ts", "datetime", "date", "__REALTIME_TIMESTAMP"}
-	hostKeys  = []string{"host", "server", "relay", "mx", "smtp_host", "smtp_server", "remote", "addr", "address", "hostname"}
+	hostKeys  = []string{"smtp_host", "smtp_server", "relay", "mx", "server", "host", "remote", "addr", "address"}
 	toKeys    = []string{"to", "rcpt", "recipient", "recipients", "rcpt_to", "email"}
 	stageKeys = []string{"stage", "command", "phase"}
 	replyKeys = []string{"reply", "response", "smtp_response", "error", "err", "reason", "diagnostic", "status", "exception", "msg", "message", "MESSAGE", "log"}
@@ -62,6 +61,7 @@ func (p *Parser) fields(f map[string]any) *Event {
 	if to := first(f, toKeys); strings.Contains(to, "@") {
 		e.To = to
 	}
+	// The library's own records.
 	switch f["msg"] {
 	case "smtp attempt failed":
 		if v, ok := ownVerdict(f); ok {

@@ -209,6 +209,9 @@ func TestParse(t *testing.T) {
 		{"Nov 26 01:02:03 relay postfix/smtp[1]: A: to=<a@example.net>, relay=mx.example.net[192.0.2.25]:25, delay=1, delays=0/0/1/0, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 421)",
 			maillog.Postfix, "mx.example.net", "a@example.net", "accepted", none, none, "2026-11-26T01:02:03Z"},
 
+		{"Nov 26 01:02:03 relay postfix-out/smtp-slow/smtp[1]: 4cXy1z0Abcz9: to=<a@example.net>, orig_to=<root@example.org>, relay=mx.example.net[192.0.2.25]:25, delay=1, delays=0/0/1/0, dsn=4.4.2, status=deferred (lost connection with mx.example.net[192.0.2.25] while sending end of data -- message may be sent more than once)",
+			maillog.Postfix, "mx.example.net", "a@example.net", "temporary", "network", "dot", "2026-11-26T01:02:03Z"},
+
 		{"2026-11-26 07:03:14 1xWjgp-0006ZJ-0Y == a@example.net R=dnslookup T=remote_smtp defer (-44) H=mx.example.net [192.0.2.40]: SMTP error from remote mail server after RCPT TO:<a@example.net>: 450 4.2.0 <a@example.net>: Recipient address rejected: Greylisted",
 			maillog.Exim, "mx.example.net", "a@example.net", "temporary", "greylist", "rcpt", "2026-11-26T07:03:14Z"},
 		{"2026-11-26 07:03:14.123 +0100 1xWjgp-0006ZJ-0Y ** b <a@example.net> F=<x@example.org> R=dnslookup T=remote_smtp H=mx.example.net [192.0.2.40] X=TLS1.3:x:256 CV=yes: SMTP error from remote mail server after end of data: 550-5.7.1 first\\n550 5.7.1 spam message rejected",
@@ -269,6 +272,7 @@ func TestParseNothing(t *testing.T) {
 		"", " ", "{}", "{", `{"msg":"listening on port 587","addr":"127.0.0.1:587"}`, `{"msg":"took 450 ms for 554 rows"}`,
 		"Nov 26 06:11:25 relay postfix/smtpd[22362]: NOQUEUE: reject: RCPT from unknown[192.0.2.1]: 450 4.7.1 <x>: Helo command rejected",
 		"Nov 26 06:11:25 relay postfix/qmgr[22362]: 3E5FC98511D: from=<a@example.org>, size=300, nrcpt=1 (queue active)",
+		"Nov 26 01:02:03 relay postfix/local[1]: A: to=<a@example.org>, relay=local, delay=1, delays=0/0/1/0, dsn=2.0.0, status=sent (delivered to mailbox)",
 		"2026-11-26 06:01:37 1xWjgp-0006ZJ-0Y <= news@example.org U=news P=local S=310", "2026-11-26 06:01:37 Start queue run: pid=1",
 		`time=2026-11-26T07:03:14.000Z level=INFO msg="GET /index 450"`, "Hello there", "42", "4215 lines",
 		`{"time":"2026-11-26T07:03:14Z","msg":"smtp wait","host":"smtp.example.com","for":"retry"}`,

@@ -14,7 +14,7 @@ import (
 var (
 	// postfixLine is a line of one of Postfix's delivery agents: time, queue
 	// id, fields, status, and the reason in parentheses.
-	postfixLine = regexp.MustCompile(`^(?:<\d+>)?(\S+ +\S+ +\d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S+)? ?.*?/(?:smtp|lmtp|relay|error|retry|discard|pipe|virtual|local)\[\d+\]: (\w+): (to=<.*), status=(\w+) \((.*)\)\s*$`)
+	postfixLine = regexp.MustCompile(`^(?:<\d+>)?(\S+ +\S+ +\d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S+)? ?.*?/(?:smtp|lmtp|relay|error|retry)\[\d+\]: (\w+): (to=<.*), status=(\w+) \((.*)\)\s*$`)
 
 	postfixField = regexp.MustCompile(`(?:^|, )(to|relay|dsn)=(?:<([^>]*)>|([^,]*))`)
 

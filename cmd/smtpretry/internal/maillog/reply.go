@@ -17,6 +17,11 @@ var (
 	// introduces it, or with an enhanced status code, lest every number be one.
 	replyWithin = regexp.MustCompile(`(?:^|: |said |SMTP error |["'(<=])([45]\d\d)(?:([ -]).|:? ?$)|(?:^|[\s(\[])([45]\d\d)([ -])#?[45]\.\d{1,3}\.\d{1,3}\b|SMTP error ([45]\d\d):( )`)
 
+	// ofSMTP is a reply that HTTP's answers cannot be taken for: with an enhanced
+	// status code, or a code that is rare there; aboutMail is what else tells.
+	ofSMTP    = regexp.MustCompile(`^(?:[45]\d\d[ -]#?[45]\.\d{1,3}\.\d{1,3}\b|421|432|4[4-7]\d|5[2-7]\d)`)
+	aboutMail = regexp.MustCompile(`(?i)smtp|\be?mail\b|\brcpt\b|recipient|mailbox`)
+
 	// codeAgain is where the next line begins of a reply that a log has
 	// joined by spaces.
 	codeAgain = regexp.MustCompile(`\s+([2-5]\d\d)([ -])`)
@@ -68,6 +73,9 @@ func FindReply(text string) (*textproto.Error, bool) {
 		// go-smtp writes "SMTP error 421: words".
 		if len(found) > 4 && found[3] == ':' {
 			found = found[:3] + found[4:]
+		}
+		if !ofSMTP.MatchString(found) && !aboutMail.MatchString(text) {
+			return nil, false
 		}
 		return ParseReply(found)
 	}

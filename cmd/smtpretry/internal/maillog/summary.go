@@ -131,7 +131,9 @@ func (s *Summary) Timeline(most int) (start time.Time, part time.Duration, all [
 	if s.First.IsZero() || most < 1 {
 		return time.Time{}, 0, nil
 	}
-	begin, end := s.First.Unix(), s.Last.Unix()+1
+	_, zone := s.First.Zone() // parts begin at round times of the clock that is shown
+	east := int64(zone)
+	begin, end := s.First.Unix()+east, s.Last.Unix()+east+1
 	length := int64(1)
 	for parts(begin, end, length) > int64(most) {
 		length = longer(length)
@@ -141,7 +143,7 @@ func (s *Summary) Timeline(most int) (start time.Time, part time.Duration, all [
 	for cause, counts := range s.timeline {
 		one := Series{Cause: cause, Counts: make([]int, n)}
 		for second, count := range counts {
-			one.Counts[(second-begin)/length] += count
+			one.Counts[(second+east-begin)/length] += count
 			one.Total += count
 		}
 		all = append(all, one)
@@ -149,7 +151,7 @@ func (s *Summary) Timeline(most int) (start time.Time, part time.Duration, all [
 	slices.SortFunc(all, func(a, b Series) int {
 		return cmp.Or(cmp.Compare(b.Total, a.Total), cmp.Compare(a.Cause, b.Cause))
 	})
-	return time.Unix(begin, 0).In(s.First.Location()), time.Duration(length) * time.Second, all
+	return time.Unix(begin-east, 0).In(s.First.Location()), time.Duration(length) * time.Second, all
 }
 
 // parts returns how many parts of a length the time from begin to end touches.

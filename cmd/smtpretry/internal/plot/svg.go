@@ -86,12 +86,18 @@ func (p Plot) SVG(w io.Writer) error {
 
 func (p Plot) at(part int) time.Time { return p.Start.Add(time.Duration(part) * p.Part) }
 
-// times writes at most eight times below the bars.
+// times writes at most ten round times below the bars.
 func (p Plot) times(w io.Writer, n int, x func(float64) float64, bottom int) {
-	every := max((n+7)/8, 1)
-	for i := 0; i <= n; i += every {
+	every := roundTime(time.Duration(n) * p.Part / 10)
+	_, zone := p.Start.Zone() // times are round on the clock that is shown
+	east := time.Duration(zone) * time.Second
+	for at := p.Start.Add(east).Truncate(every).Add(-east); !at.After(p.at(n)); at = at.Add(every) {
+		if at.Before(p.Start) {
+			continue
+		}
+		middle := x(float64(at.Sub(p.Start)) / float64(p.Part))
 		fmt.Fprintf(w, `<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="black"/><text x="%.1f" y="%d" text-anchor="middle">%s</text>
-`, x(float64(i)), x(float64(i)), bottom, bottom+6, x(float64(i)), bottom+22, p.at(i).Format(p.layout()))
+`, middle, middle, bottom, bottom+6, middle, bottom+22, at.Format(p.layout()))
 	}
 	day := p.Start.Format("2006-01-02")
 	if last := p.at(n).Add(-1).Format("2006-01-02"); last != day {
@@ -99,6 +105,18 @@ func (p Plot) times(w io.Writer, n int, x func(float64) float64, bottom int) {
 	}
 	fmt.Fprintf(w, `<text x="%d" y="%d" text-anchor="middle" fill="#555">%s</text>
 `, (left+width-right)/2, bottom+46, day)
+}
+
+// roundTime returns the next length of time that people count in.
+func roundTime(least time.Duration) time.Duration {
+	const day = 24 * time.Hour
+	for _, nice := range []time.Duration{time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute,
+		10 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour, 6 * time.Hour, 12 * time.Hour, day} {
+		if nice >= least {
+			return nice
+		}
+	}
+	return (least + day - 1).Truncate(day)
 }
 
 // legend names the series below the title, unless w is nil, and returns how many

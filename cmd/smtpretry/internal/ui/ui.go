@@ -1,9 +1,9 @@
 package ui
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
@@ -56,6 +56,18 @@ func (u *UI) Width() int {
 	return 80
 }
 
+// Interruptible returns a reader of r that gives err when ctx has ended, also while
+// r keeps it waiting.
+func Interruptible(ctx context.Context, r io.Reader, err error) io.Reader {
+	pr, pw := io.Pipe()
+	context.AfterFunc(ctx, func() { _ = pw.CloseWithError(err) })
+	go func() { // ends with r, or with the program
+		_, readErr := io.Copy(pw, r)
+		_ = pw.CloseWithError(readErr)
+	}()
+	return pr
+}
+
 // Encode prints v as JSON on one line.
 func (u *UI) Encode(v any) error {
 	e := json.NewEncoder(u.Out)
@@ -95,8 +107,18 @@ func (u *UI) AskPassword(prompt string) (string, error) {
 	if !ok || !IsTerminal(f) {
 		return "", errors.New("there is no terminal to ask for a password")
 	}
-	fmt.Fprint(u.Err, prompt)
-	b, err := term.ReadPassword(int(f.Fd()))
-	fmt.Fprintln(u.Err)
-	return string(b), err
+	// Nothing is echoed any more before the prompt invites to type.
+	before, err := term.MakeRaw(int(f.Fd()))
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = term.Restore(int(f.Fd()), before) }()
+	password, err := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{f, u.Err}, "").ReadPassword(prompt)
+	if errors.Is(err, io.EOF) { // Ctrl-C or Ctrl-D
+		err = errors.New("no password was given")
+	}
+	return password, err
 }

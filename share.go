@@ -1,0 +1,480 @@
+package smtpretry
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// A Store keeps what several processes know of their hosts together, so that
+// they share their limits: see [Limiter.Share]. It must be safe for concurrent
+// use. The modules store/pgstore and store/redisstore have one each.
+type Store interface {
+	// Update hands what is stored under key, nil if nothing is, and the store's
+	// own time to change, and stores what that returns for at least keep: all in
+	// one step, with no other Update of the key in between, of whatever process.
+	// The time is read in the course of that step. If change returns an error,
+	// or with an error of the store's own, nothing may be stored or it is not
+	// known whether it was; Update then returns an error that wraps it. Change
+	// may be called again when another process was faster; it does not keep
+	// stored, and what it returns is not changed later.
+	Update(ctx context.Context, key string, change func(stored []byte, now time.Time) (next []byte, keep time.Duration, err error)) error
+}
+
+// ShareOptions says how a [Limiter] shares its limits. The zero value is useful.
+type ShareOptions struct {
+	// Lease is how long the store lets a process keep its connections' slots
+	// without being heard of: those of a process that was killed are free after
+	// that time, and what else it held after 2 s. 0 is 10 s; at least 1 s.
+	Lease time.Duration
+
+	// Alone is the part of each limit that this process keeps to by itself while
+	// the store cannot be reached, above 0 and at most 1: with ten processes, at
+	// most 0.1. A quota or a number of connections of which that part is less
+	// than one lets nothing through; of Burst it is one at least. 0: nothing is
+	// sent until the store is back.
+	Alone float64
+}
+
+const (
+	defaultLease = 10 * time.Second
+	storeTimeout = 2 * time.Second              // for one Update
+	storeAgain   = int64(time.Second)           // before the store is asked again after a failure
+	storePoll    = int64(50 * time.Millisecond) // until others may have given something back
+	storeLook    = int64(30 * time.Second)      // until what was said may have changed
+	idleLook     = int64(time.Second)           // whether others want the connections that are idle here
+	turnFor      = int64(2 * time.Second)       // a connection is used at least, when there are fewer than processes
+	aloneFor     = 4 * int64(time.Second)       // after the store is back, so that all know of all who are alone
+	mostEvents   = 1000                         // kept for a store that cannot be reached
+)
+
+// A sharing is how all hosts of a limiter are shared.
+type sharing struct {
+	store Store
+	node  string // this limiter, and no other that ever was
+	lease int64
+	alone float64
+}
+
+// Share lets l share the limits of all its hosts with the other processes that
+// use the same store: the guarantee of [Limiter] then holds over all of them, by
+// the store's clock. They also share cool-downs and what was learned. Where their
+// own limits differ, the strictest of those that are at work is in force. It is
+// called before l is given to the first client. An invalid option is a
+// [*FieldError].
+//
+// Each message costs one update of the store, and starts when the store has
+// granted it. Connections' slots are leases. When the store cannot be reached,
+// messages wait, or this process goes on with the part of the limits that
+// [ShareOptions.Alone] states; it is never unlimited, and nothing that was saved
+// meanwhile comes at once when the store is back, even if it has forgotten the
+// last it had confirmed. [Limiter.Explain] tells.
+//
+// Two things are not promised. A process that is suspended between the last look
+// at its lease and the next system call can start that one message late. And what
+// a store forgets in a crash, or a process sends alone that others believe dead, is
+// missing from quotas.
+func (l *Limiter) Share(store Store, o ShareOptions) error {
+	switch {
+	case store == nil:
+		return &FieldError{Field: "Store", Reason: "is nil"}
+	case o.Lease != 0 && (o.Lease < time.Second || o.Lease > time.Hour):
+		return &FieldError{Field: "ShareOptions.Lease", Value: o.Lease.String(), Reason: "is not between a second and an hour"}
+	case !(o.Alone >= 0 && o.Alone <= 1):
+		return &FieldError{Field: "ShareOptions.Alone", Value: fmt.Sprint(o.Alone), Reason: "is not between 0 and 1"}
+	}
+	l.init()
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		used := len(s.live) > 0
+		s.mu.Unlock()
+		if used {
+			return errors.New("smtpretry: Share: the limiter is in use")
+		}
+	}
+	if o.Lease == 0 {
+		o.Lease = defaultLease
+	}
+	l.sharing = &sharing{store: store, node: rand.Text(), lease: int64(o.Lease), alone: o.Alone}
+	l.base = l.base.Add(-longestSaved) // what the others did before us has its time too
+	return nil
+}
+
+// A remote is what a host of a shared limiter has told the store and heard from
+// it. The host's own state is what the store said last, with what this process
+// has done since. The host's mutex guards it.
+type remote struct {
+	*sharing
+	talking bool          // a conversation with the store is under way
+	quiet   chan struct{} // is closed when that ends
+	number  uint64        // of the last request
+
+	told   share // what the store takes for this process's share
+	others share
+	hungry int // other processes that wait for a connection
+	nodes  int
+
+	events []event                     // that the store does not know
+	first  uint64                      // how many it was told before
+	lone   struct{ msgs, rcpts int64 } // started alone
+
+	want    want // of the first in line
+	waits   bool // the store takes this process for one that wants something
+	asked   bool // it has answered, with:
+	granted bool
+	at      int64 // ask again then
+	until   int64 // it will not be granted before; onEvent: that is not known
+	by      string
+
+	lease int64 // its connections are its own so long
+	held  int64 // likewise the tokens it holds
+	renew int64
+	down  error // the store's, since it was last reached
+	news  bool  // h's own limit may have changed
+	again int64 // when it is asked again
+	alone bool  // this process keeps to its own part
+	cut   bool  // so does h's state
+	back  int64 // then it asks again; 0: the store is away
+}
+
+// busy says whether the store still has to hear of h.
+func (h *host) busy() bool {
+	r := h.remote
+	return r != nil && (r.talking || len(r.events) > 0 || r.told != (share{}) || h.mine() != (share{}))
+}
+
+// mine returns what this process holds of h.
+func (h *host) mine() share { return h.state.share().minus(h.remote.others) }
+
+// shared says whether the store decides what may start.
+func (h *host) shared() bool { return h.remote != nil && !h.remote.alone }
+
+// tell notes for the store what was done to h's state.
+func (h *host) tell(e event) {
+	r := h.remote
+	if r == nil {
+		return
+	}
+	if r.alone && e.kind == eventCharged {
+		r.lone.msgs++
+		r.lone.rcpts += int64(e.rcpts)
+	}
+	if r.alone && e.kind != eventReported {
+		return
+	}
+	if r.events = append(r.events, e); len(r.events) > mostEvents {
+		r.events = slices.Clone(r.events[1:])
+		r.first++
+	}
+	h.talk(h.limiter.now())
+}
+
+// oldest returns the pool whose oldest waiter is the first in line.
+func (h *host) oldest() *pool {
+	var p *pool
+	if len(h.warm) > 0 {
+		p = h.warm[0]
+	}
+	if len(h.cold) > 0 && (p == nil || h.cold[0].before(p)) {
+		p = h.cold[0]
+	}
+	return p
+}
+
+// ask is dispatch where the store decides: it serves who has been granted, and
+// says when the store is to be asked, or asked again.
+func (h *host) ask(now int64) (wake int64) {
+	r := h.remote
+	for {
+		p := h.oldest()
+		if p == nil {
+			h.refuseOnce(onEvent, bindConns)
+			r.want, r.asked, r.granted = want{}, false, false
+			return onEvent
+		}
+		w := p.waiters[0]
+		is := want{any: true, rcpts: w.rcpts, dial: len(p.idle) == 0, room: h.idle.oldest != nil}
+		if is != r.want {
+			r.want, r.asked, r.granted, r.at, r.until, r.by = is, false, false, now, onEvent, ""
+		}
+		switch {
+		case r.down != nil:
+			h.refuseOnce(r.again, bindStore)
+			return r.again
+		case r.granted:
+			r.granted, r.asked, r.at = false, false, now
+			h.next(p)
+			w.permit = h.take(p, w.rcpts)
+			w.done <- struct{}{}
+		case r.asked && r.until != onEvent && w.deadline <= r.until:
+			h.leave(p, w, h.tooLate(w.deadline, r.until, r.by))
+		default:
+			if r.asked && r.at > now {
+				h.refuseOnce(r.until, r.by)
+			}
+			if h.oldest() == p && p.waiters[0] == w {
+				return r.at
+			}
+		}
+	}
+}
+
+// refuseOnce sends those away who do not wait.
+func (h *host) refuseOnce(at int64, by string) {
+	if h.once == 0 {
+		return
+	}
+	for p := range h.pools {
+		for _, w := range slices.Clone(p.waiters) {
+			if w.once {
+				h.leave(p, w, h.notYet(at, by))
+			}
+		}
+	}
+}
+
+// talk sees to it that the store is told and asked what there is.
+func (h *host) talk(now int64) {
+	if r := h.remote; r != nil && !r.talking && h.due(now) {
+		r.talking, r.quiet = true, make(chan struct{})
+		go h.converse()
+	}
+}
+
+// due says whether there is something to tell or to ask.
+func (h *host) due(now int64) bool {
+	r := h.remote
+	switch {
+	case r.down != nil:
+		return now >= r.again
+	case r.alone:
+		return now >= r.renew
+	}
+	wants := r.want.any && !r.granted && r.at <= now || r.waits && !r.want.any
+	return r.news || len(r.events) > 0 || wants || h.mine() != r.told || r.told != (share{}) && now >= r.renew
+}
+
+// rest returns when something is due that time brings.
+func (r *remote) rest() int64 {
+	switch {
+	case r == nil || r.talking:
+		return onEvent
+	case r.down != nil:
+		return r.again
+	case r.alone || r.told != (share{}):
+		return r.renew
+	}
+	return onEvent
+}
+
+// converse talks with the store as long as there is something to say.
+func (h *host) converse() {
+	r := h.remote
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for h.due(h.limiter.now()) {
+		q, sent := h.request(), h.limiter.now()
+		h.mu.Unlock()
+		s, p, err := r.update(h, &q)
+		h.mu.Lock()
+		now := h.limiter.now()
+		if err != nil {
+			h.lose(err, now)
+		} else if !p.late {
+			h.hear(&q, &s, &p, sent, now)
+		}
+	}
+	r.talking = false
+	close(r.quiet)
+	h.arm(h.limiter.now(), onEvent) // for what is due later
+}
+
+// request makes the next one.
+func (h *host) request() sharedRequest {
+	r := h.remote
+	own, _ := stricter(h.own, h.announced.limit())
+	if r.alone && r.back > 0 && h.limiter.now() >= r.back {
+		r.alone = false
+	}
+	r.number++
+	r.news = false
+	q := sharedRequest{node: r.node, number: r.number, lease: r.sharing.lease, told: h.told, own: own, share: h.mine(),
+		first: r.first, events: r.events[:len(r.events):len(r.events)], lone: r.lone, missed: r.down != nil}
+	if r.alone {
+		q.part = r.sharing.alone
+	} else if w := r.want; w.any {
+		q.want = &w
+	}
+	r.waits = r.waits || q.want != nil
+	return q
+}
+
+// update brings a request to the store. What the store said is on h's clock.
+func (r *remote) update(h *host, q *sharedRequest) (s sharedHost, p sharedReply, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	err = r.store.Update(ctx, h.key, func(stored []byte, at time.Time) ([]byte, time.Duration, error) {
+		now := h.limiter.now()
+		var shift int64
+		var err error
+		if s, shift, err = decodeShared(stored, at.UnixNano()-sharedEpoch, now); err != nil {
+			return nil, 0, err
+		}
+		p = s.serve(q, now)
+		return s.encode(shift), time.Duration(s.keep()), nil
+	})
+	return s, p, err
+}
+
+// sharedEpoch is what stored moments count from: the beginning of 2026.
+const sharedEpoch = 1767225600 * int64(time.Second)
+
+// lose notes that the store cannot be reached.
+func (h *host) lose(err error, now int64) {
+	r := h.remote
+	r.down, r.again = err, later(now, storeAgain)
+	r.granted, r.asked, r.back = false, false, 0
+	if r.sharing.alone > 0 && !r.alone {
+		r.alone = true
+		h.part(now)
+	}
+	h.dispatch(now)
+}
+
+// part leaves h's state the part that this process keeps to by itself.
+func (h *host) part(now int64) {
+	r := h.remote
+	if r.cut {
+		return
+	}
+	mine := h.mine()
+	r.cut, r.others, r.hungry = true, share{}, 0
+	h.state.setShare(mine)
+	h.state.shrink(r.sharing.alone, now)
+	h.state.drain(&h.bounds, now)
+	h.compose(now)
+}
+
+// hear takes over what the store said to q, which was sent at the given moment.
+func (h *host) hear(q *sharedRequest, s *sharedHost, p *sharedReply, sent, now int64) {
+	r := h.remote
+	mine := h.mine()
+	r.down = nil
+	if known := q.first + uint64(len(q.events)); known > r.first {
+		r.events = slices.Clone(r.events[known-r.first:])
+		r.first = known
+	}
+	r.lone.msgs -= q.lone.msgs
+	r.lone.rcpts -= q.lone.rcpts
+	r.told, r.waits = p.share, q.want != nil && !p.granted
+	r.lease = sent + r.sharing.lease - r.sharing.lease/10
+	r.renew = later(now, r.sharing.lease/3)
+	if r.alone {
+		if r.back == 0 {
+			r.back = later(now, aloneFor)
+		}
+		r.renew = min(r.renew, later(now, storeAgain), r.back)
+		h.dispatch(now)
+		return
+	}
+	r.cut, r.back = false, 0
+	r.others, r.hungry, r.nodes = p.others, p.hungry, p.nodes
+	r.held = sent + heldFor - heldFor/10
+	if p.share != p.share.conns() {
+		r.renew = min(r.renew, later(now, heldFor/3))
+	}
+	if h.idle.oldest != nil {
+		r.renew = min(r.renew, later(now, idleLook))
+	}
+	if q.want != nil && *q.want == r.want {
+		r.asked, r.granted, r.until, r.by = true, p.granted, p.at, p.by
+		switch {
+		case p.granted:
+		case p.at == onEvent:
+			r.at = later(now, storePoll)
+		default:
+			r.at = min(p.ask, later(now, storeLook))
+		}
+	}
+	was, limit := h.state.pause, h.limit
+	h.state, h.bounds, h.limit = s.state, s.bounds(), s.limit
+	h.state.setShare(p.others.plus(mine))
+	if was.row > 0 && h.state.pause.row == 0 {
+		h.rouse(now) // others have seen it work
+	}
+	if !limit.equal(h.limit) || h.state.pause.until > was.until {
+		h.replan(now)
+	} else {
+		h.dispatch(now)
+	}
+}
+
+// yields says whether l's connection is to be closed for another process.
+func (h *host) yields(l *link, now int64) bool {
+	r := h.remote
+	return r != nil && r.hungry > 0 && h.bounds.maxConns > 0 && h.mine().open > h.bounds.maxConns/max(r.nodes, 1) && now-l.opened >= turnFor
+}
+
+// unwanted says whether the connections that are idle here are better used by
+// other processes.
+func (h *host) unwanted() bool { return h.remote != nil && h.remote.hungry > 0 && h.waiting == 0 }
+
+// lapsed says whether the store may have given away what this process holds.
+func (h *host) lapsed() bool { return h.shared() && h.limiter.now() >= h.remote.lease }
+
+// void says that g's message must not be started any more.
+func (g *permit) void() bool {
+	h := g.link.pool.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.lapsed() || h.shared() && h.limiter.now() >= h.remote.held
+}
+
+// errLapsed: no message is sent by a permit that others may have by now.
+var errLapsed = &fault{rule: ruleLapsed, class: Temporary, cause: CauseNetwork, scope: ScopeMessage,
+	msg: "the limiter's store was not reached in time, so that what it had granted may be another process's"}
+
+const ruleLapsed = "lease-lapsed"
+
+// farewell waits until the store knows what was given back, for a second at most.
+func (h *host) farewell() {
+	if h.remote == nil {
+		return
+	}
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	for {
+		h.mu.Lock()
+		h.talk(h.limiter.now())
+		quiet, talking := h.remote.quiet, h.remote.talking
+		h.mu.Unlock()
+		if !talking {
+			return
+		}
+		select {
+		case <-quiet:
+		case <-timer.C:
+			return
+		}
+	}
+}
+
+// sharingText says for people how h is shared.
+func (h *host) sharingText() string {
+	r := h.remote
+	switch {
+	case r == nil:
+		return ""
+	case r.alone:
+		return fmt.Sprintf("the store cannot be reached (%v): this process keeps to %g of each limit", r.down, r.sharing.alone)
+	case r.down != nil:
+		return fmt.Sprintf("the store cannot be reached (%v): nothing is sent", r.down)
+	case r.number == 0:
+		return "shared, the store has not been asked yet"
+	}
+	return fmt.Sprintf("shared, %d connections of other processes", r.others.open)
+}

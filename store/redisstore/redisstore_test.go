@@ -1,0 +1,135 @@
+package redisstore_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/smtpretry/smtpretry"
+	"github.com/smtpretry/smtpretry/internal/storetest"
+	"github.com/smtpretry/smtpretry/store/redisstore"
+)
+
+var stopRedis func() error
+
+var server = sync.OnceValues(func() (string, error) {
+	if url := os.Getenv("REDIS_URL"); url != "" {
+		return url, nil
+	}
+	url, stop, err := startRedis()
+	stopRedis = stop
+	return url, err
+})
+
+func TestMain(m *testing.M) {
+	storetest.Main(func(_ context.Context, where string) (smtpretry.Store, error) {
+		url, account, _ := strings.Cut(where, " ")
+		c, err := connect(url)
+		if err != nil {
+			return nil, err
+		}
+		return redisstore.New(c, redisstore.Options{Account: account}), nil
+	})
+	code := m.Run()
+	if stopRedis != nil {
+		if err := stopRedis(); err != nil {
+			fmt.Println(err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+func connect(url string) (*redis.Client, error) {
+	o, err := redis.ParseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	return redis.NewClient(o), nil
+}
+
+// place is where the test's server is, and an account of its own.
+func place(t testing.TB) (url, account string) {
+	t.Helper()
+	url, err := server()
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	account = fmt.Sprintf("test/%d/%s/%d", os.Getpid(), strings.ReplaceAll(t.Name(), " ", "_"), time.Now().UnixNano())
+	t.Cleanup(func() {
+		c, err := connect(url)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		keys := c.Scan(context.Background(), 0, "*"+account+"*", 0).Iterator()
+		for keys.Next(context.Background()) {
+			c.Del(context.Background(), keys.Val())
+		}
+		if err := keys.Err(); err != nil {
+			t.Error(err)
+		}
+	})
+	return url, account
+}
+
+func opener(t testing.TB) func(testing.TB) smtpretry.Store {
+	url, account := place(t)
+	return func(t testing.TB) smtpretry.Store {
+		t.Helper()
+		c, err := connect(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return redisstore.New(c, redisstore.Options{Account: account})
+	}
+}
+
+func TestConform(t *testing.T) { storetest.Conform(t, opener(t)) }
+
+// What is of no interest any more goes by itself.
+func TestExpires(t *testing.T) {
+	url, account := place(t)
+	c, err := connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s := redisstore.New(c, redisstore.Options{Account: account})
+	err = s.Update(t.Context(), "host.example", func([]byte, time.Time) ([]byte, time.Duration, error) { return []byte("x"), time.Hour, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := c.PTTL(t.Context(), "smtpretry:limits:"+account+":host.example").Result()
+	if err != nil || left <= 59*time.Minute || left > time.Hour {
+		t.Errorf("it is kept for another %v (%v), want an hour", left, err)
+	}
+}
+
+// TestFleet: eight processes use one limit and never more, while one of them is
+// killed.
+func TestFleet(t *testing.T) {
+	url, account := place(t)
+	storetest.TestFleet(t, url+" "+account)
+}
+
+// TestFleetAway: while the server is away nothing is sent, or each process keeps to
+// its stated part; and then no more comes than before.
+func TestFleetAway(t *testing.T) {
+	url, account := place(t)
+	storetest.TestFleetAway(t, url, " "+account)
+}
+
+// What a fleet can decide in a second: 8 connections, one host.
+func BenchmarkDecisions(b *testing.B) { storetest.Decisions(b, opener(b)) }
