@@ -44,6 +44,13 @@ func (h *accountHold) lift() {
 	h.until = time.Time{}
 }
 
+// on says whether the hold is in force.
+func (h *accountHold) on(now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return now.Before(h.until)
+}
+
 // active returns the refusal that is in force, nil if none is.
 func (h *accountHold) active(now time.Time) (authPrint, error) {
 	h.mu.Lock()
@@ -57,7 +64,15 @@ func (h *accountHold) active(now time.Time) (authPrint, error) {
 // held returns the refusal of the account while it is in force and the
 // credentials are those that were refused.
 func (c *Client) held(ctx context.Context) error {
-	print, refusal := c.hold.active(time.Now())
+	now := time.Now()
+	if !c.hold.on(now) {
+		return nil
+	}
+	return c.stillHeld(ctx, now)
+}
+
+func (c *Client) stillHeld(ctx context.Context, now time.Time) error {
+	print, refusal := c.hold.active(now)
 	if refusal == nil {
 		return nil
 	}

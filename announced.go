@@ -81,8 +81,8 @@ func (cn *conn) fits(e *envelope) int {
 	if cn.domains == nil {
 		cn.domains = make(map[string]bool)
 	}
-	for i, rcpt := range e.rcpts[:n] {
-		d := addressDomain(rcpt)
+	for i, r := range e.rcpts[:n] {
+		d := addressDomain(r.addr)
 		if !cn.domains[d] && len(cn.domains) >= most {
 			return i
 		}

@@ -26,26 +26,38 @@ type body struct {
 	lastCR bool   // the last octet read was a CR
 	end    bool   // all was read
 	err    error  // a *FieldError
-	sum    *maphash.Hash
+	doubt  *sameBody
+	sum    *maphash.Hash // nil without doubt
 }
 
-// openBody opens the content of m and reads its beginning. The error is a
-// *FieldError.
-func openBody(m *Message, sum *maphash.Hash) (*body, error) {
+// A sameBody sees that a message which is sent again, though it may have been
+// delivered, is the same.
+type sameBody struct {
+	seed   maphash.Seed
+	sum    uint64 // of the body that was sent
+	summed bool
+}
+
+// open opens the content of m and reads its beginning. The error is a
+// *FieldError; there is nothing to close then.
+func (b *body) open(m *Message, doubt *sameBody) error {
 	r, err := m.Body()
 	if err != nil {
-		return nil, &FieldError{Field: "Message.Body", Reason: "cannot be opened", Err: err}
+		return &FieldError{Field: "Message.Body", Reason: "cannot be opened", Err: err}
 	}
 	if r == nil {
-		return nil, &FieldError{Field: "Message.Body", Reason: "gave no reader"}
+		return &FieldError{Field: "Message.Body", Reason: "gave no reader"}
 	}
-	b := &body{r: r, size: m.Size, chunk: bodyChunks.Get().(*[]byte), sum: sum}
+	*b = body{r: r, size: m.Size, chunk: bodyChunks.Get().(*[]byte), doubt: doubt}
+	if doubt != nil {
+		b.sum = new(maphash.Hash)
+		b.sum.SetSeed(doubt.seed)
+	}
 	b.fill()
 	if b.err != nil {
 		b.close()
-		return nil, b.err
 	}
-	return b, nil
+	return b.err
 }
 
 // next returns the next part of the body, valid until the following call; at
@@ -115,6 +127,20 @@ func (b *body) check(p []byte) {
 	case b.end && b.n < b.size:
 		fail("Message.Size", fmt.Sprintf("says %d octets, but the body ended after %d", b.size, b.n))
 	}
+}
+
+// unchanged says whether the body, now read, may be sent.
+func (b *body) unchanged() error {
+	s := b.doubt
+	if s == nil {
+		return nil
+	}
+	sum := b.sum.Sum64()
+	if s.summed && sum != s.sum {
+		return &FieldError{Field: "Message.Body", Reason: "has changed since an attempt that is in doubt"}
+	}
+	s.sum, s.summed = sum, true
+	return nil
 }
 
 // close closes the reader. Its error says nothing about what was sent.

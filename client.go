@@ -79,6 +79,7 @@ type Client struct {
 	pool    *pool
 	debug   sync.Mutex // between the connections that write to DebugWriter
 
+	once Policy          // that of cfg, but for Try
 	life context.Context // ends with Close, because of ErrClosed
 	end  context.CancelCauseFunc
 
@@ -152,6 +153,8 @@ func newClient(cfg Config) (*Client, error) {
 	if c.limiter.fault != nil {
 		return nil, c.limiter.fault
 	}
+	c.once = cfg.Policy
+	c.once.MaxAttempts = 1
 	c.life, c.end = context.WithCancelCause(context.Background())
 	c.pool = c.limiter.join(c.host, max(cfg.MaxConns, 1))
 	return c, nil
@@ -178,33 +181,24 @@ func (c *Client) canDial() bool { return c.cfg.Dialer != nil || c.cfg.Dial != ni
 // nil: a loop must end at such an error, or wait until [LimitError.Until],
 // rather than go on until ctx ends, as the next call would fail as fast.
 func (c *Client) Send(ctx context.Context, m *Message) (*Result, error) {
-	return c.send(ctx, m, c.cfg.Policy, true, 0)
+	return c.send(ctx, m, &c.cfg.Policy, 0)
 }
 
 // Try is Send without waiting, for callers with a queue of their own: each
 // recipient is offered once, and if a limit says "not yet" nothing is sent:
 // the error then holds a *[LimitError] that says when.
 func (c *Client) Try(ctx context.Context, m *Message) (*Result, error) {
-	p := c.cfg.Policy
-	p.MaxAttempts = 1
-	return c.send(ctx, m, p, false, 0)
+	return c.send(ctx, m, &c.once, 0)
 }
 
 // send is Send and Try. known is the size of the body where m.Size does not
 // say it, because it is not to be announced; 0 if unknown.
-func (c *Client) send(ctx context.Context, m *Message, p Policy, wait bool, known int64) (*Result, error) {
+func (c *Client) send(ctx context.Context, m *Message, p *Policy, known int64) (*Result, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
 	c.yield()
-	d := newDelivery(c, m, p)
-	d.wait, d.known = wait, known
-	c.pool.count(1)
-	defer c.pool.count(-1)
-	d.run(ctx)
-	res, err := d.account()
-	c.finished(res, err)
-	return res, err
+	return newDelivery(c, m, p, known).run(ctx)
 }
 
 // dial makes a connection on which mail can be sent. The name is said in EHLO;
@@ -224,8 +218,7 @@ func (c *Client) dial(ctx context.Context, name string) (*conn, Stage, error) {
 	if err != nil {
 		return nil, stage, err
 	}
-	done := cn.guard(ctx)
-	defer done()
+	defer cn.unguard(cn.guard(ctx))
 	c.prepare(cn)
 	if name == "" && c.cfg.Dialer != nil {
 		name = c.cfg.Dialer.localName()

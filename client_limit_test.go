@@ -113,6 +113,88 @@ func TestBudgetIncludesLimits(t *testing.T) {
 	})
 }
 
+// TestBudgetEndsAWait: a wait of which nobody knows how long it takes ends with
+// Policy.MaxElapsed, each at its own time, or before with its context.
+func TestBudgetEndsAWait(t *testing.T) {
+	bubble(t, testserver.Config{Script: testserver.Script{testserver.On(testserver.Mail, testserver.Pass().After(time.Minute))}},
+		func(t *testing.T, srv *testserver.Server) {
+			c := client(t, srv, func(cfg *smtpretry.Config) { cfg.Policy.MaxElapsed = 10 * time.Second })
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				if _, err := c.Send(t.Context(), note("first@example.net")); err != nil {
+					t.Error(err)
+				}
+			})
+			for i := range 9 {
+				time.Sleep(time.Second)
+				wg.Go(func() {
+					ctx, most := t.Context(), 10*time.Second
+					if i%3 == 1 {
+						most = 5 * time.Second
+						var cancel context.CancelFunc
+						ctx, cancel = context.WithTimeout(ctx, most)
+						defer cancel()
+					}
+					start := time.Now()
+					_, err := c.Send(ctx, note("you@example.net"))
+					took(t, start, most, most)
+					var wait *smtpretry.WaitError
+					if !errors.As(err, &wait) || wait.For != "connections" || !errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("got %v, want the end of a wait for a connection", err)
+					}
+					if exhausted := errors.Is(err, smtpretry.ErrExhausted); exhausted != (ctx == t.Context()) {
+						t.Errorf("got %v: it is exhausted: %v", err, exhausted)
+					}
+				})
+			}
+			wg.Wait()
+			if _, err := c.Send(t.Context(), note("last@example.net")); err != nil {
+				t.Error(err)
+			}
+			holds(t, srv, text, "first@example.net", "last@example.net")
+		})
+}
+
+// TestWaitingPanics: a message whose trace panics leaves the line, whatever the
+// caller makes of it.
+func TestWaitingPanics(t *testing.T) {
+	for _, served := range []bool{false, true} { // before it panics
+		bubble(t, testserver.Config{Script: testserver.Script{testserver.On(testserver.Mail, testserver.Pass().After(time.Minute))}},
+			func(t *testing.T, srv *testserver.Server) {
+				c := client(t, srv, nil)
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					if _, err := c.Send(t.Context(), note("first@example.net")); err != nil {
+						t.Error(err)
+					}
+				})
+				time.Sleep(time.Second)
+				wg.Go(func() {
+					defer func() {
+						if recover() == nil {
+							t.Error("no panic")
+						}
+					}()
+					m := note("broken@example.net")
+					m.Trace = &smtpretry.Trace{Waiting: func(smtpretry.Wait) {
+						if served {
+							time.Sleep(time.Hour)
+						}
+						panic("broken")
+					}}
+					_, _ = c.Send(t.Context(), m)
+				})
+				wg.Wait()
+				start := time.Now()
+				if _, err := c.Send(t.Context(), note("last@example.net")); err != nil {
+					t.Error(err)
+				}
+				took(t, start, 0, 0)
+				holds(t, srv, text, "first@example.net", "last@example.net")
+			})
+	}
+}
+
 // TestSharedPause: when the host is busy, one message finds out for all.
 func TestSharedPause(t *testing.T) {
 	const senders = 1000

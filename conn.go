@@ -18,6 +18,7 @@ type conn struct {
 	groups    *groups     // nil: commands go out one at a time
 	tap       *tap        // then it takes the place of wire as far as it can
 	offered   int         // recipients, by hand, in this transaction
+	cut       func()      // interrupt, made into a value once; nil: not yet
 	addr      string
 	name      string    // said in EHLO, if by us
 	dirty     bool      // a transaction was begun and not ended: RSET before the next
@@ -76,7 +77,7 @@ func (cn *conn) interrupt() {
 // giveBack ends a permit. Its connection is kept, unless it is lost, or has
 // carried as many messages as it may and can be replaced.
 func (c *Client) giveBack(ctx context.Context, p *permit, cn *conn) {
-	most := c.pool.limit().PerConn
+	most := c.pool.perConn()
 	if own := cn.announced.mails; own > 0 && (most == 0 || own < most) {
 		most = own
 	}
@@ -84,20 +85,27 @@ func (c *Client) giveBack(ctx context.Context, p *permit, cn *conn) {
 		p.release(cn)
 		return
 	}
-	done := cn.guard(ctx)
+	stop := cn.guard(ctx)
 	_ = cn.quit() // nothing is under way on it
-	done()
+	cn.unguard(stop)
 	p.release(nil)
 }
 
-// guard lets ctx break off the conversation until the returned function is
-// called.
-func (cn *conn) guard(ctx context.Context) (done func()) {
-	stop := context.AfterFunc(ctx, cn.interrupt)
-	return func() {
-		if !stop() {
-			cn.dead = true
-		}
+// guard lets ctx break off the conversation until unguard is called with what it
+// returns.
+func (cn *conn) guard(ctx context.Context) (stop func() bool) {
+	if ctx.Done() == nil {
+		return nil
+	}
+	if cn.cut == nil {
+		cn.cut = cn.interrupt
+	}
+	return context.AfterFunc(ctx, cn.cut)
+}
+
+func (cn *conn) unguard(stop func() bool) {
+	if stop != nil && !stop() {
+		cn.dead = true
 	}
 }
 
@@ -129,8 +137,7 @@ func (cn *conn) judge(err error) {
 	if err == nil {
 		return
 	}
-	var r *smtp.SMTPError
-	if !errors.As(err, &r) || r.Code == 421 || !isRefusal(r) {
+	if r := asReply(err); r == nil || r.Code == 421 || !isRefusal(r) {
 		cn.abort()
 	}
 }

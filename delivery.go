@@ -15,54 +15,62 @@ import (
 type delivery struct {
 	c      *Client
 	m      *Message
-	policy Policy
-	wait   bool  // false: Try
+	policy *Policy
 	known  int64 // the size, where it is not to be announced; 0: Message.Size is all that is known
 	start  time.Time
-	until  time.Time // when the policy's time is over; zero: never
 
-	opts   *smtp.MailOptions
-	rcpts  []recipient // one for each of m.To
-	waits  backoff.BackOff
-	seed   maphash.Seed
-	sum    uint64 // of the body that is in doubt
-	summed bool
+	rcpts []recipient   // one for each of m.To
+	one   [1]recipient  // room for them
+	due   []*recipient  // to be tried now
+	offer [1]*recipient // room for them
+	place waiter        // in the limiter's line
+	waits backoff.BackOff
 
-	attempts []Attempt
-	queued   string  // the server's words to the last accepted transaction
-	links    int     // how often the link broke under the message
-	reasons  []error // why recipients are not tried again
+	doubt   *sameBody // nil: it is not sent again when it is in doubt
+	result  *record   // nil: no attempt was made
+	links   int       // how often the link broke under the message
+	reasons []error   // why recipients are not tried again
+}
+
+// room returns an empty slice with room for n, in one if that is enough. Most
+// messages have one recipient and need one attempt, and then no memory of
+// their own for the lists of them.
+func room[T any](one *[1]T, n int) []T {
+	if n <= len(one) {
+		return one[:0]
+	}
+	return make([]T, 0, n)
 }
 
 // A recipient is one address on its way.
 type recipient struct {
 	addr     string
 	state    State
+	done     bool // it is not tried again
 	verdict  Verdict
 	err      error      // behind verdict
 	attempts int        // that count
 	due      time.Time  // when it may be tried
 	early    time.Time  // from when on, if the host is seen to work; zero: not before due
 	woken    int        // tries that came so early, in vain
-	done     bool       // it is not tried again
 	twin     *recipient // stands in m.To before it, and is tried for both; nil: none
 }
 
-func newDelivery(c *Client, m *Message, p Policy) *delivery {
-	d := &delivery{c: c, m: m, policy: p, start: time.Now(), rcpts: make([]recipient, len(m.To))}
-	d.until = p.end(d.start)
+func newDelivery(c *Client, m *Message, p *Policy, known int64) *delivery {
+	d := &delivery{c: c, m: m, policy: p, known: known, start: time.Now()}
+	d.rcpts = room(&d.one, len(m.To))[:len(m.To)]
 	for i, to := range m.To {
-		d.rcpts[i] = recipient{addr: to, due: d.start}
+		r := &d.rcpts[i]
+		r.addr, r.due = to, d.start
 	}
 	if len(m.To) > 1 {
 		d.findTwins()
 	}
-	d.opts = mailOptions(m)
 	if p.NewBackOff != nil {
 		d.waits = p.NewBackOff()
 	}
 	if p.RetryInDoubt {
-		d.seed = maphash.MakeSeed()
+		d.doubt = &sameBody{seed: maphash.MakeSeed()}
 	}
 	return d
 }
@@ -115,45 +123,58 @@ func mailOptions(m *Message) *smtp.MailOptions {
 	return &o
 }
 
-// run tries the message until nothing is left to do.
-func (d *delivery) run(ctx context.Context) {
-	for {
-		if ctx.Err() != nil {
-			d.stop(context.Cause(ctx))
-			return
-		}
-		due, next := d.due(time.Now())
-		if len(due) == 0 {
-			if next.IsZero() {
-				return
-			}
-			if err := d.sleep(ctx, next); err != nil {
-				d.stop(err)
-				return
-			}
+// run tries the message until nothing is left to do, and accounts for it.
+func (d *delivery) run(ctx context.Context) (*Result, error) {
+	d.c.pool.count(1)
+	defer d.c.pool.count(-1)
+	for d.isDue(ctx) {
+		if d.barred(ctx) {
 			continue
 		}
-		if err := d.c.held(ctx); err != nil {
-			d.refused(ctx, due, &Attempt{Start: time.Now()}, StageAuth, err, 0)
-			continue
-		}
-		batch := due
-		if most := d.c.pool.limit().PerMessage; most > 0 && most < len(due) {
-			batch = due[:most]
-		}
-		permit, err := d.acquire(ctx, len(batch))
+		permit, err := d.waiter().acquire(ctx, d.waiting)
 		if err != nil {
 			d.stop(d.whyNot(ctx, err))
-			return
+			break
 		}
-		d.try(ctx, permit, due, batch)
+		d.try(ctx, permit)
 	}
+	return d.account()
 }
 
-// try offers the message to batch, over the permit's connection or a new one;
-// all who are due meet what keeps that from being made. A panic of a function
-// of the caller's, who may go on after it, leaves nothing behind.
-func (d *delivery) try(ctx context.Context, permit *permit, due, batch []*recipient) {
+// isDue waits until there is somebody to try; false if there is nobody any more.
+func (d *delivery) isDue(ctx context.Context) bool {
+	for ctx.Err() == nil {
+		now, next := time.Now(), d.next()
+		if next.IsZero() {
+			return false
+		}
+		if !next.After(now) {
+			d.setDue(now)
+			return true
+		}
+		if err := d.sleep(ctx, next); err != nil {
+			d.stop(err)
+			return false
+		}
+	}
+	d.stop(context.Cause(ctx))
+	return false
+}
+
+// barred says whether the account is refused, and settles that for all who are
+// due.
+func (d *delivery) barred(ctx context.Context) bool {
+	err := d.c.held(ctx)
+	if err != nil {
+		d.unconnected(ctx, time.Now(), StageAuth, err)
+	}
+	return err != nil
+}
+
+// try offers the message to as many as the permit is for, over its connection or
+// a new one; all who are due meet what keeps that from being made. A panic of a
+// function of the caller's, who may go on after it, leaves nothing behind.
+func (d *delivery) try(ctx context.Context, permit *permit) {
 	start := time.Now()
 	cn, reused := permit.conn.(*conn)
 	ended := false
@@ -170,33 +191,35 @@ func (d *delivery) try(ctx context.Context, permit *permit, due, batch []*recipi
 		var stage Stage
 		var err error
 		if cn, stage, err = d.c.dial(ctx, ""); err != nil {
-			d.refused(ctx, due, &Attempt{Start: start}, stage, err, 0)
+			d.unconnected(ctx, start, stage, err)
 			permit.release(nil) // the next one knows what this one met
 			ended = true
 			return
 		}
 	}
-	d.attempt(ctx, permit, cn, batch, &Attempt{Start: start, Reused: reused, Addr: cn.addr})
+	d.attempt(ctx, permit, cn, d.due[:permit.rcpts], &Attempt{Start: start, Reused: reused, Addr: cn.addr})
 	ended = true
 }
 
-// due returns the recipients to try now, or when the next is due; neither if
-// all is done.
-func (d *delivery) due(now time.Time) (due []*recipient, next time.Time) {
+// next returns when the next recipient is due, which may be past; zero if all is
+// done.
+func (d *delivery) next() (at time.Time) {
 	for i := range d.rcpts {
-		r := &d.rcpts[i]
-		switch {
-		case r.done:
-		case !r.due.After(now):
-			if due == nil {
-				due = make([]*recipient, 0, len(d.rcpts)-i)
-			}
-			due = append(due, r)
-		case next.IsZero() || r.due.Before(next):
-			next = r.due
+		if r := &d.rcpts[i]; !r.done && (at.IsZero() || r.due.Before(at)) {
+			at = r.due
 		}
 	}
-	return due, next
+	return at
+}
+
+// setDue sets who is to be tried now.
+func (d *delivery) setDue(now time.Time) {
+	d.due = room(&d.offer, len(d.rcpts))
+	for i := range d.rcpts {
+		if r := &d.rcpts[i]; !r.done && !r.due.After(now) {
+			d.due = append(d.due, r)
+		}
+	}
 }
 
 // sleep waits until t, or until the host is seen to work again if somebody was
@@ -211,7 +234,7 @@ func (d *delivery) sleep(ctx context.Context, t time.Time) error {
 	if _, err := d.pause(ctx, early, nil); err != nil {
 		return err
 	}
-	s := d.c.pool.doze(d.start, d.attempts[len(d.attempts)-1].End)
+	s := d.c.pool.doze(d.start, d.result.Attempts[len(d.result.Attempts)-1].End)
 	defer d.c.pool.rise(s)
 	woken, err := d.pause(ctx, t, s.done)
 	if woken {
@@ -259,33 +282,27 @@ func (d *delivery) wake(now time.Time) {
 	}
 }
 
-// acquire waits for the limiter. The last try of all is made at the very end
-// of the policy's time, where there is none left to wait.
-func (d *delivery) acquire(ctx context.Context, rcpts int) (*permit, error) {
-	last := !d.wait || !d.until.IsZero() && !time.Now().Before(d.until)
-	if last || !d.c.pool.shared() { // else the store would be asked twice
-		p, err := d.c.pool.tryAcquire(rcpts)
-		var late *LimitError
-		if last || !errors.As(err, &late) {
-			return p, err
-		}
-	}
-	if !d.until.IsZero() {
-		// Waiting for limits counts too.
-		within, cancel := context.WithDeadline(ctx, d.until)
-		defer cancel()
-		ctx = within
-	}
-	return d.c.pool.acquire(ctx, d.start, rcpts, d.c.canDial(), d.waiting)
+// waiter returns what waits for the limiter, with as many of those who are due as
+// go into one transaction. That counts as waiting for the next try. The last is
+// made at the very end of the policy's time, where there is none left to wait.
+func (d *delivery) waiter() *waiter {
+	w := d.place.stand(d.c.pool, d.start, d.policy.end(d.start), d.c.pool.perMessage(len(d.due)))
+	w.behind = d.c.canDial()
+	w.once = d.isTry() || w.until <= d.c.limiter.now()
+	return w
 }
+
+// isTry says whether the message is one of Try's, which does not wait.
+func (d *delivery) isTry() bool { return d.policy == &d.c.once }
 
 // whyNot adds what the caller asks for to the limiter's error: that the
 // policy's time was the deadline that would have passed.
 func (d *delivery) whyNot(ctx context.Context, err error) error {
-	if errors.Is(err, ErrClosed) || ctx.Err() != nil || !d.wait {
+	if errors.Is(err, ErrClosed) || ctx.Err() != nil || d.isTry() {
 		return err
 	}
-	if dl, ok := ctx.Deadline(); ok && (d.until.IsZero() || dl.Before(d.until)) {
+	until := d.policy.end(d.start)
+	if dl, ok := ctx.Deadline(); ok && (until.IsZero() || dl.Before(until)) {
 		return err
 	}
 	return errors.Join(ErrExhausted, err)
@@ -342,30 +359,19 @@ func (d *delivery) attempt(ctx context.Context, p *permit, cn *conn, batch []*re
 }
 
 func (d *delivery) envelope(p *permit, batch []*recipient) (*envelope, error) {
-	e := &envelope{from: d.m.From, options: d.opts, rcptOpts: d.m.RcptOptions, size: d.m.Size,
+	e := &envelope{from: d.m.From, options: mailOptions(d.m), rcpts: batch, rcptOpts: d.m.RcptOptions, size: d.m.Size,
 		client: d.c, permit: p}
 	if e.size == 0 {
 		e.size = d.known
 	}
-	e.rcpts = make([]string, len(batch))
-	for i, r := range batch {
-		e.rcpts[i] = r.addr
-	}
-	var sum *maphash.Hash
-	if d.policy.RetryInDoubt {
-		sum = new(maphash.Hash)
-		sum.SetSeed(d.seed)
-		e.same = func() error {
-			if d.summed && sum.Sum64() != d.sum {
-				return &FieldError{Field: "Message.Body", Reason: "has changed since an attempt that is in doubt"}
-			}
-			d.sum, d.summed = sum.Sum64(), true
-			return nil
-		}
-	}
-	var err error
-	e.body, err = openBody(d.m, sum)
-	return e, err
+	return e, e.body.open(d.m, d.doubt)
+}
+
+// unconnected settles an attempt for which no connection could be had.
+//
+//go:noinline // or its Attempt is on the stack of everybody who waits
+func (d *delivery) unconnected(ctx context.Context, start time.Time, at Stage, err error) {
+	d.refused(ctx, d.due, &Attempt{Start: start}, at, err, 0)
 }
 
 // refused settles an attempt that ended before a transaction could begin, for

@@ -2,7 +2,6 @@ package smtpretry
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"strconv"
 	"time"
@@ -67,8 +66,8 @@ func (x *exchange) begin() error {
 	if err := x.addMail(); err != nil {
 		return err
 	}
-	for _, rcpt := range x.e.rcpts[:x.n] {
-		if err := x.addRcpt(rcpt); err != nil {
+	for _, r := range x.e.rcpts[:x.n] {
+		if err := x.addRcpt(r.addr); err != nil {
 			return err
 		}
 	}
@@ -363,8 +362,7 @@ func (x *exchange) end() error {
 // said reads a reply for each recipient with LMTP, else one for all. Behind a
 // failure of the link there is none.
 func (x *exchange) said(int) (string, error) {
-	var r *smtp.SMTPError
-	if !x.heard || x.cn.wire.lmtp && (x.answer == nil || errors.As(x.answer, &r)) {
+	if !x.heard || x.cn.wire.lmtp && (x.answer == nil || asReply(x.answer) != nil) {
 		words, err := x.hear(250, x.until)
 		x.heard, x.queued, x.answer = true, string(words), err
 	}

@@ -15,8 +15,8 @@ func ReadBody(b []byte, slow bool) ([]byte, error) {
 	if slow {
 		r = iotest.OneByteReader(r)
 	}
-	body, err := openBody(&Message{Body: func() (io.ReadCloser, error) { return io.NopCloser(r), nil }}, nil)
-	if err != nil {
+	var body body
+	if err := body.open(&Message{Body: func() (io.ReadCloser, error) { return io.NopCloser(r), nil }}, nil); err != nil {
 		return nil, err
 	}
 	defer body.close()

@@ -11,6 +11,7 @@ import (
 type (
 	Pool   = pool
 	Permit = permit
+	Waiter = waiter
 )
 
 var (
@@ -21,10 +22,16 @@ const IdleMax = idleMax
 
 func (l *Limiter) Join(host string, max int) *Pool { return l.join(host, max) }
 
-func (p *pool) Limit() Limit { return p.limit() }
+func (p *pool) PerMessage(rcpts int) int { return p.perMessage(rcpts) }
 
 func (p *pool) Acquire(ctx context.Context, since time.Time, rcpts int, waiting func(Wait)) (*Permit, error) {
-	return p.acquire(ctx, since, rcpts, false, waiting)
+	return p.AcquireAt(ctx, new(waiter), since, rcpts, waiting)
+}
+
+// AcquireAt is Acquire with the place in the line that a message has for all its
+// tries.
+func (p *pool) AcquireAt(ctx context.Context, w *Waiter, since time.Time, rcpts int, waiting func(Wait)) (*Permit, error) {
+	return w.stand(p, since, time.Time{}, rcpts).acquire(ctx, waiting)
 }
 
 // Doze waits for the host, which has failed now, until it is woken or told not

@@ -1,6 +1,7 @@
 package smtpretry
 
 import (
+	"context"
 	"fmt"
 	"time"
 )
@@ -15,7 +16,11 @@ func (l *Limiter) Skew(d time.Duration) {
 func (g *permit) Void() bool { return g.void() }
 
 // TryAcquire is acquire without waiting.
-func (p *pool) TryAcquire(rcpts int) (*Permit, error) { return p.tryAcquire(rcpts) }
+func (p *pool) TryAcquire(rcpts int) (*Permit, error) {
+	w := new(waiter).stand(p, time.Now(), time.Time{}, rcpts)
+	w.once = true
+	return w.acquire(context.Background(), nil)
+}
 
 // Farewell waits until the store knows what was given back.
 func (p *pool) Farewell() { p.host.farewell() }

@@ -58,6 +58,19 @@ func replyOf(err error) (reply, bool) {
 	return reply{}, false
 }
 
+// asReply returns the server's reply in err, nil if there is none.
+func asReply(err error) *smtp.SMTPError {
+	if err == nil {
+		return nil
+	}
+	if r, ok := err.(*smtp.SMTPError); ok { // as it usually comes
+		return r
+	}
+	var r *smtp.SMTPError
+	_ = errors.As(err, &r)
+	return r
+}
+
 // ruleNotRecognised is the rule for errors of no known type.
 const ruleNotRecognised = "not-recognised"
 

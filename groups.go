@@ -1,12 +1,9 @@
 package smtpretry
 
 import (
-	"errors"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/emersion/go-smtp"
 )
 
 // ungroupedFor is how long a server that lost commands is sent one at a time.
@@ -68,8 +65,8 @@ func (g *groups) failed(at groupPlace) bool {
 // isLost says whether err, met in place of the reply to a command that was in
 // its place, can come of commands having been lost.
 func isLost(err error) bool {
-	var r *smtp.SMTPError
-	if !errors.As(err, &r) {
+	r := asReply(err)
+	if r == nil {
 		return isNetwork(err)
 	}
 	words := strings.ToLower(r.Message)

@@ -36,11 +36,12 @@ type host struct {
 	warm      line[*pool]
 	cold      line[*pool]
 	waiting   int
-	asleep    line[*waiter] // those who wait for the host to work again
-	served    int64         // when the latest message came that it served
-	messages  int           // in Send, wherever they wait
-	once      int           // of those in the line, who do not wait
-	remote    *remote       // of a limiter that is shared; nil: it is not
+	expiring  line[expiring] // of those waiting, whose own time ends
+	asleep    line[*waiter]  // those who wait for the host to work again
+	served    int64          // when the latest message came that it served
+	messages  int            // in Send, wherever they wait
+	once      int            // of those in the line, who do not wait
+	remote    *remote        // of a limiter that is shared; nil: it is not
 	arrivals  uint64
 	idle      idleList
 	closing   int   // open connections that are being closed
@@ -92,18 +93,22 @@ func (h *host) dispatch(now int64) {
 
 // next takes p's oldest waiter out of the line.
 func (h *host) next(p *pool) *waiter {
-	w := heap.Pop(&p.waiters).(*waiter)
-	h.left(p, w)
+	w := p.waiters[0]
+	h.unqueue(w)
 	return w
 }
 
-// left notes that w is not in the line any more.
-func (h *host) left(p *pool, w *waiter) {
+// unqueue takes w out of the line.
+func (h *host) unqueue(w *waiter) {
+	heap.Remove(&w.pool.waiters, w.place)
+	if w.until < never {
+		heap.Remove(&h.expiring, w.expires)
+	}
 	h.waiting--
 	if w.once {
 		h.once--
 	}
-	h.arrange(p)
+	h.arrange(w.pool)
 }
 
 // turn returns the pool whose oldest waiter is the next to go as far as
@@ -139,7 +144,7 @@ func (h *host) sendAway(p *pool, at int64, by string) bool {
 	if at == onEvent || w.deadline > at {
 		return false
 	}
-	h.leave(p, w, h.tooLate(w.deadline, at, by))
+	h.leave(w, h.tooLate(w.deadline, at, by))
 	return true
 }
 
@@ -147,14 +152,11 @@ func (h *host) tooLate(deadline, at int64, by string) error {
 	return &LimitError{Host: h.key, For: by, Until: h.limiter.time(at), Deadline: h.limiter.time(deadline)}
 }
 
-// leave takes w out of the line and, if err is not nil, tells it why.
-func (h *host) leave(p *pool, w *waiter, err error) {
-	heap.Remove(&p.waiters, w.place)
-	h.left(p, w)
-	if err != nil {
-		w.err = err
-		w.done <- struct{}{}
-	}
+// leave takes w out of the line and tells it why.
+func (h *host) leave(w *waiter, err error) {
+	h.unqueue(w)
+	w.err = err
+	w.done <- struct{}{}
 }
 
 // arrange puts p where it belongs in the line after a change of its waiters
@@ -263,7 +265,7 @@ func (h *host) drop(l *link) {
 }
 
 // arm sets the timer to go off at the latest at the given moment, and when
-// the oldest idle connection is due. It is left alone when it goes off
+// the oldest idle connection is due or the first wait is over. It is left alone when it goes off
 // earlier: it then finds nothing to do, which is cheaper than to move it with
 // each message.
 func (h *host) arm(now, at int64) {
@@ -272,6 +274,9 @@ func (h *host) arm(now, at int64) {
 		if h.crowded() > 0 || h.unwanted() {
 			at = now
 		}
+	}
+	if len(h.expiring) > 0 {
+		at = min(at, h.expiring[0].until)
 	}
 	at = min(at, h.remote.rest())
 	if at >= never || at >= h.timerAt {
@@ -313,6 +318,7 @@ func (h *host) ring() {
 		h.closing++
 		due = append(due, l)
 	}
+	h.expire(now)
 	h.dispatch(now)
 	h.mu.Unlock()
 	for _, l := range due {
@@ -365,7 +371,6 @@ func (h *host) compose(now int64) {
 // who can go. It looks at each waiter, so it is for rare events.
 func (h *host) replan(now int64) {
 	type refusal struct {
-		p   *pool
 		w   *waiter
 		err error
 	}
@@ -374,14 +379,14 @@ func (h *host) replan(now int64) {
 		for _, w := range p.waiters {
 			at, by := h.state.ready(&h.bounds, w.rcpts, now)
 			if err := h.bounds.tooMany(h.key, w.rcpts); err != nil {
-				late = append(late, refusal{p, w, err})
+				late = append(late, refusal{w, err})
 			} else if by != "" && at != onEvent && w.deadline <= at {
-				late = append(late, refusal{p, w, h.tooLate(w.deadline, at, by)})
+				late = append(late, refusal{w, h.tooLate(w.deadline, at, by)})
 			}
 		}
 	}
 	for _, r := range late {
-		h.leave(r.p, r.w, r.err)
+		h.leave(r.w, r.err)
 	}
 	h.dispatch(now)
 }

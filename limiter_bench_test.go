@@ -49,12 +49,13 @@ func benchmarkAcquire(b *testing.B, l *smtpretry.Limiter, hosts int) {
 		pools[i] = l.Join(fmt.Sprintf("mx%07d.example.net", i), 1)
 	}
 	var conn nopCloser
+	var place smtpretry.Waiter
 	since := time.Now()
 	runtime.GC() // what the set-up left is not the subject
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		g, err := pools[i].Acquire(b.Context(), since, 1, nil)
+		g, err := pools[i].AcquireAt(b.Context(), &place, since, 1, nil)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -83,7 +83,7 @@ func TestMemory(t *testing.T) {
 func TestMemoryOfWaiting(t *testing.T) {
 	const (
 		messages = 100_000
-		most     = 700_000_000 // of it 4 KiB each for the stack
+		most     = 400_000_000 // of it 2 KiB each for the stack
 	)
 	bubble(t, testserver.Config{
 		Script: testserver.Script{testserver.On(testserver.Mail, testserver.Reply("421 4.3.2 Try again in 3600 seconds").ThenClose())},

@@ -112,8 +112,8 @@ func TestSetLimit(t *testing.T) {
 			setLimit(t, l, host, smtpretry.Limit{RecipientQuotas: []smtpretry.Quota{{N: 10, Per: time.Hour}}})
 		})
 		_, err := p.Acquire(t.Context(), time.Now(), 11, nil)
-		if got := smtpretry.MaxRecipients(err); got != 10 || p.Limit().PerMessage != 10 {
-			t.Errorf("got %v and PerMessage %d, want that 10 recipients are the most", err, p.Limit().PerMessage)
+		if got := smtpretry.MaxRecipients(err); got != 10 || p.PerMessage(11) != 10 {
+			t.Errorf("got %v and PerMessage %d, want that 10 recipients are the most", err, p.PerMessage(11))
 		}
 	})
 	inBubble(t, "a host at rest keeps what it has spent", func(t *testing.T) {

@@ -68,18 +68,25 @@ const (
 	permitEnded                      // released
 )
 
-// limit returns the limit in force, with PerMessage lowered to what the
-// quotas let through at once. Its slices must not be changed.
-func (p *pool) limit() Limit {
+// perMessage returns how many of rcpts recipients one transaction may have: the
+// quotas let no more through at once than they hold.
+func (p *pool) perMessage(rcpts int) int {
 	p.host.mu.Lock()
-	lim := p.host.limit
-	p.host.mu.Unlock()
-	for _, q := range lim.RecipientQuotas {
-		if lim.PerMessage == 0 || q.N < lim.PerMessage {
-			lim.PerMessage = q.N
-		}
+	defer p.host.mu.Unlock()
+	if most := p.host.limit.PerMessage; most > 0 {
+		rcpts = min(rcpts, most)
 	}
-	return lim
+	for _, q := range p.host.limit.RecipientQuotas {
+		rcpts = min(rcpts, q.N)
+	}
+	return rcpts
+}
+
+// perConn returns how many messages a connection may carry; 0: any number.
+func (p *pool) perConn() int {
+	p.host.mu.Lock()
+	defer p.host.mu.Unlock()
+	return p.host.limit.PerConn
 }
 
 // adopt takes over a connection that exists, as an idle one. If it is the
@@ -377,7 +384,7 @@ func (p *pool) close() []lastClose {
 	h.mu.Lock()
 	p.closed = true
 	for len(p.waiters) > 0 {
-		h.leave(p, p.waiters[0], ErrClosed)
+		h.leave(p.waiters[0], ErrClosed)
 	}
 	var idle []lastClose
 	for len(p.idle) > 0 {

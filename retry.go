@@ -75,7 +75,7 @@ func QueuePolicy() Policy {
 	}
 }
 
-func (p Policy) maxElapsed() time.Duration {
+func (p *Policy) maxElapsed() time.Duration {
 	if p.MaxElapsed == 0 {
 		return defaultMaxElapsed
 	}
@@ -107,7 +107,7 @@ func (p Policy) Tries(v Verdict) iter.Seq[time.Duration] {
 
 // end returns when the last attempt may start for a message whose Send was
 // called at start; the zero time if there is no limit.
-func (p Policy) end(start time.Time) time.Time {
+func (p *Policy) end(start time.Time) time.Time {
 	if d := p.maxElapsed(); d > 0 {
 		return start.Add(d)
 	}

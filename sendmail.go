@@ -45,7 +45,7 @@ func (c *Client) SendMail(from string, to []string, r io.Reader) error {
 		return err
 	}
 	defer s.close()
-	_, err = c.send(context.Background(), m, c.cfg.Policy, true, s.size)
+	_, err = c.send(context.Background(), m, &c.cfg.Policy, s.size)
 	return err
 }
 

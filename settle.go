@@ -25,7 +25,13 @@ func (d *delivery) settle(ctx context.Context, batch []*recipient, a *Attempt, o
 	s.deadline, _ = ctx.Deadline()
 	accepted, cut, broke := false, false, false
 	var first *recipient // to come back of those refused
-	a.Recipients = make([]Recipient, 0, len(batch))
+	res := d.record()
+	if res.Attempts == nil {
+		res.Attempts = res.attempts[:0]
+		a.Recipients = room(&res.offered, len(batch))
+	} else {
+		a.Recipients = make([]Recipient, 0, len(batch))
+	}
 	for i, r := range batch {
 		rep := o.replies[i]
 		if rep.unasked {
@@ -61,7 +67,7 @@ func (d *delivery) settle(ctx context.Context, batch []*recipient, a *Attempt, o
 			r.verdict, r.err = v, rep.err
 		}
 		if !ours {
-			d.next(r, s, free)
+			d.decide(r, s, free)
 		}
 		a.Recipients = append(a.Recipients, Recipient{Address: r.addr, State: r.state, Verdict: v})
 		if !r.done && (a.Next.IsZero() || r.due.Before(a.Next)) {
@@ -94,27 +100,27 @@ func (d *delivery) settle(ctx context.Context, batch []*recipient, a *Attempt, o
 		}
 		offered = offered[1:]
 	}
-	open, next := d.due(s.now)
-	if len(open) > 0 {
-		next = s.now
-	}
+	next := d.next()
 	back := a.Next // when those come back who were refused
-	if a.Next = next; next.IsZero() {
+	switch a.Next = next; {
+	case next.IsZero():
 		back = next
+	case next.Before(s.now):
+		a.Next = s.now
 	}
 	if o.queued != "" {
-		d.queued = o.queued
+		res.Queued = o.queued
 	}
-	a.Number, a.Host, a.End = len(d.attempts)+1, d.c.host, s.now
-	d.attempts = append(d.attempts, *a)
+	a.Number, a.Host, a.End = len(res.Attempts)+1, d.c.host, s.now
+	res.Attempts = append(res.Attempts, *a)
 	if !cut {
 		d.c.pool.observe(report{verdict: a.Verdict, accepted: accepted, began: a.Start, at: s.now, back: back, carried: used, most: o.most})
 	}
 	d.attempted(*a)
 }
 
-// next decides what comes next for a recipient that was not accepted.
-func (d *delivery) next(r *recipient, s *step, free bool) {
+// decide says what comes next for a recipient that was not accepted.
+func (d *delivery) decide(r *recipient, s *step, free bool) {
 	h := history{start: d.start, attempts: r.attempts, free: free, chance: s.chance, verdict: r.verdict, links: d.links, woken: r.woken, deadline: s.deadline}
 	switch {
 	case free || r.verdict.Class == Permanent:
@@ -129,7 +135,7 @@ func (d *delivery) next(r *recipient, s *step, free bool) {
 	if r.verdict.InDoubt {
 		r.state = InDoubt // and stays so unless a later attempt is accepted
 	}
-	dec := decide(d.policy, h, s.now)
+	dec := decide(*d.policy, h, s.now)
 	if dec.stop == ErrRejected && r.state != InDoubt {
 		r.state = Rejected
 	}
@@ -190,21 +196,40 @@ func isWide(v Verdict) bool {
 	return v.Scope == ScopeConnection || v.Scope == ScopeHost || v.Scope == ScopeAccount
 }
 
+// A record is a Result that is being made. There is room in it for what most
+// messages need.
+type record struct {
+	Result
+	recipients [1]Recipient
+	attempts   [1]Attempt
+	offered    [1]Recipient // those of the first attempt
+}
+
+func (d *delivery) record() *record {
+	if d.result == nil {
+		d.result = new(record)
+	}
+	return d.result
+}
+
 // account closes the message's books.
 func (d *delivery) account() (*Result, error) {
-	res := &Result{Recipients: make([]Recipient, len(d.rcpts)), Queued: d.queued, Attempts: d.attempts}
+	rec := d.record()
+	res := &rec.Result
+	res.Recipients = room(&rec.recipients, len(d.rcpts))
 	accepted, open, inDoubt := false, false, false
 	for i := range d.rcpts {
 		r := &d.rcpts[i]
 		if t := r.twin; t != nil {
 			r.state, r.verdict, r.err = t.state, t.verdict, t.err
 		}
-		res.Recipients[i] = Recipient{Address: r.addr, State: r.state, Verdict: r.verdict}
+		res.Recipients = append(res.Recipients, Recipient{Address: r.addr, State: r.state, Verdict: r.verdict})
 		accepted = accepted || r.state == Accepted
 		open = open || r.state != Accepted
 		inDoubt = inDoubt || r.state == InDoubt
 	}
 	if !open {
+		d.c.finished(res, nil)
 		return res, nil
 	}
 	e := &SendError{Host: d.c.host, Reasons: d.reasons, Result: res}
@@ -217,5 +242,6 @@ func (d *delivery) account() (*Result, error) {
 	if i := gravest(res.Recipients); i >= 0 {
 		e.Last = d.rcpts[i].err
 	}
+	d.c.finished(res, e)
 	return res, e
 }

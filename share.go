@@ -211,7 +211,7 @@ func (h *host) ask(now int64) (wake int64) {
 			w.permit = h.take(p, w.rcpts)
 			w.done <- struct{}{}
 		case r.asked && r.until != onEvent && w.deadline <= r.until:
-			h.leave(p, w, h.tooLate(w.deadline, r.until, r.by))
+			h.leave(w, h.tooLate(w.deadline, r.until, r.by))
 		default:
 			if r.asked && r.at > now {
 				h.refuseOnce(r.until, r.by)
@@ -231,7 +231,7 @@ func (h *host) refuseOnce(at int64, by string) {
 	for p := range h.pools {
 		for _, w := range slices.Clone(p.waiters) {
 			if w.once {
-				h.leave(p, w, h.notYet(at, by))
+				h.leave(w, h.notYet(at, by))
 			}
 		}
 	}

@@ -28,10 +28,10 @@ func (s *steps) done()        {}
 func (s *steps) rcpt(i int) error {
 	var opts *smtp.RcptOptions
 	if s.e.rcptOpts != nil {
-		opts = s.e.rcptOpts(s.e.rcpts[i])
+		opts = s.e.rcptOpts(s.e.rcpts[i].addr)
 	}
 	s.cn.tap.expect(0)
-	return s.cn.smtp.Rcpt(s.e.rcpts[i], opts)
+	return s.cn.smtp.Rcpt(s.e.rcpts[i].addr, opts)
 }
 
 func (s *steps) data() (err error) {
@@ -58,11 +58,10 @@ func (s *steps) end() error {
 	// The last octets and the dot are written here, too.
 	defer s.within(dataTimeout + s.cn.smtp.SubmissionTimeout)()
 	resp, err := s.body.CloseWithResponse()
-	var r *smtp.SMTPError
 	if s.answer = err; err == nil {
 		s.queued = resp.StatusText
 	}
-	if err == nil || errors.As(err, &r) {
+	if err == nil || asReply(err) != nil {
 		return nil
 	}
 	// Either the link broke, or this is LMTP; then nothing has been sent
@@ -78,12 +77,12 @@ func (s *steps) said(i int) (string, error) {
 	if s.each == nil {
 		return s.queued, s.answer
 	}
-	if ok := s.each[s.e.rcpts[i]]; ok != nil {
+	if ok := s.each[s.e.rcpts[i].addr]; ok != nil {
 		return ok.StatusText, nil
 	}
 	var refused smtp.LMTPDataError
-	if errors.As(s.answer, &refused) && refused[s.e.rcpts[i]] != nil {
-		return "", refused[s.e.rcpts[i]]
+	if errors.As(s.answer, &refused) && refused[s.e.rcpts[i].addr] != nil {
+		return "", refused[s.e.rcpts[i].addr]
 	}
 	return "", linkOf(s.answer)
 }

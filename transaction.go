@@ -15,14 +15,14 @@ import (
 type envelope struct {
 	from     string
 	options  *smtp.MailOptions
-	rcpts    []string
+	rcpts    []*recipient
 	rcptOpts func(string) *smtp.RcptOptions
 	size     int64 // 0: unknown
-	body     *body
-	same     func() error // says whether the body, now read, may be sent; nil: yes
+	body     body
 	client   *Client
 	permit   *permit
 	sent     *exchange // its commands have gone out already; nil: they have not
+	reply    [1]answer // room for the replies
 }
 
 // An answer is what one recipient got: the last reply that concerns it, or the
@@ -59,10 +59,9 @@ func (o *outcome) all(err error, at Stage) outcome {
 // transact makes one transaction. One that did not end is left as it is, as
 // go-smtp does: RSET comes before the next, and is spared if none comes.
 func (cn *conn) transact(ctx context.Context, e *envelope) (o outcome) {
-	done := cn.guard(ctx)
-	defer done()
+	defer cn.unguard(cn.guard(ctx))
 	defer func() { cn.rested = time.Now() }()
-	o = outcome{replies: make([]answer, len(e.rcpts)), stage: StageHello}
+	o = outcome{replies: room(&e.reply, len(e.rcpts))[:len(e.rcpts)], stage: StageHello}
 	t, n := cn.begin(e, &o)
 	if t == nil {
 		return o
@@ -208,8 +207,8 @@ func (cn *conn) talk(e *envelope, n int) talk {
 // but that it does not go on with this connection. Some answer a second EHLO
 // with 503.
 func (cn *conn) stale(err error) error {
-	var r *smtp.SMTPError
-	if cn.used == 0 || !errors.As(err, &r) || r.Code == 421 {
+	r := asReply(err)
+	if cn.used == 0 || r == nil || r.Code == 421 {
 		return err
 	}
 	return spent(fmt.Sprintf("%d %s", r.Code, oneLine(r.Message)))
@@ -288,10 +287,7 @@ func upload(w io.Writer, e *envelope) error {
 			return err
 		}
 	}
-	if e.same != nil {
-		return e.same()
-	}
-	return nil
+	return e.body.unchanged()
 }
 
 // early returns the reply that a server sent in the middle of the body, if it
@@ -329,14 +325,13 @@ func (cn *conn) settle(e *envelope, t talk, o *outcome) {
 // final reads one reply to the final dot, or the failure in its place: any 2yz
 // is an acceptance, and without a clear word the message is in doubt.
 func (o *outcome) final(said string, err error) answer {
-	var r *smtp.SMTPError
-	isReply := errors.As(err, &r)
-	if isReply && r.Code/100 == 2 {
+	r := asReply(err)
+	if r != nil && r.Code/100 == 2 {
 		said, err = r.Message, nil
 	}
 	if err == nil {
 		o.queued = oneLine(said)
 		return answer{stage: StageDot}
 	}
-	return answer{err: err, stage: StageDot, inDoubt: !isReply || !isRefusal(r)}
+	return answer{err: err, stage: StageDot, inDoubt: r == nil || !isRefusal(r)}
 }

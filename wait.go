@@ -14,11 +14,16 @@ type waiter struct {
 	arrival  uint64
 	failed   int64 // of one that waits for the host: when that failed it
 	rcpts    int
-	deadline int64         // of its context; never if it has none
-	place    int           // in the line of its pool, or among those who wait for the host; -1 when it has left
-	behind   bool          // may go behind the final dot of another message
+	until    int64         // when its own time is over; never if its context ends before
+	deadline int64         // the same, or its context's; never if it has none
+	pool     *pool         // in whose line it stands
+	place    int           // in that, or among those who wait for the host; -1 when it has left
+	expires  int           // place in host.expiring, if until is not never
+	by       string        // the limit that it waits for; empty: none, or the store's answer only
+	at       int64         // until when at least; never if that is not known
+	behind   bool          // may go behind the final dot of another message: the permit is for a connection still in use
 	once     bool          // does not wait but for the store's answer
-	done     chan struct{} // permit or err has been set; then, if behind another, its turn has come
+	done     chan struct{} // permit or err has been set; then, if behind another, its turn has come. nil: there was no wait
 	permit   *permit
 	err      error
 }
@@ -32,117 +37,105 @@ func (w *waiter) before(v *waiter) bool {
 
 func (w *waiter) setPlace(i int) { w.place = i } //nolint:unused // line calls it
 
-// acquire waits until a message for rcpts recipients may start and has a
-// connection: all of it or nothing. Those who wait are served in the order of
-// since; waiting, if not nil, is called once when there is a wait, without any
-// lock held. With behind, the permit can be for a connection that another one
-// still uses.
-//
-// The error is a *LimitError when it is certain that the wait would pass the
-// context's deadline, a *WaitError when the context has ended, ErrClosed
-// after close, and a *tooManyRecipientsError when no wait would help.
-func (p *pool) acquire(ctx context.Context, since time.Time, rcpts int, behind bool, waiting func(Wait)) (*permit, error) {
-	if ctx.Err() != nil {
-		return nil, &WaitError{Host: p.host.key, Err: context.Cause(ctx)}
+// An expiring is a waiter among those whose time is over before that of their
+// context. The host's timer ends their waits; a context with a timer for each
+// would take more than all the rest of what a message holds while it waits.
+type expiring struct{ *waiter }
+
+func (e expiring) before(f expiring) bool { return e.until < f.until } //nolint:unused // line calls it
+func (e expiring) setPlace(i int)         { e.expires = i }            //nolint:unused // line calls it
+
+// stand makes w fit to wait in p's line, with a message for rcpts recipients that
+// is there since a moment, until another if that is not zero.
+func (w *waiter) stand(p *pool, since, until time.Time, rcpts int) *waiter {
+	*w = waiter{pool: p, since: p.host.limiter.at(since), until: never, rcpts: rcpts}
+	if !until.IsZero() {
+		w.until = p.host.limiter.at(until)
 	}
-	h := p.host
-	if err := h.limiter.fault; err != nil {
-		return nil, err
-	}
-	h.mu.Lock()
-	now := h.limiter.now()
-	if p.closed {
-		h.mu.Unlock()
-		return nil, ErrClosed
-	}
-	if err := h.bounds.tooMany(h.key, rcpts); err != nil {
-		h.mu.Unlock()
-		return nil, err
-	}
-	if h.waiting == 0 {
-		if g := h.admit(p, rcpts, now); g != nil {
-			h.mu.Unlock()
-			return g.ready(), nil
-		}
-	}
-	w := &waiter{
-		since:    h.limiter.at(since),
-		rcpts:    rcpts,
-		behind:   behind,
-		deadline: never,
-		done:     make(chan struct{}, 2),
-	}
-	if t, ok := ctx.Deadline(); ok {
-		w.deadline = h.limiter.at(t)
-	}
-	wait, err := h.queue(p, w, now)
-	h.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
-	if wait != (Wait{}) && waiting != nil {
-		waiting(wait)
-	}
-	select {
-	case <-w.done:
-	case <-ctx.Done():
-		if h.abandon(p, w) {
-			return nil, &WaitError{Host: h.key, For: wait.For, Err: context.Cause(ctx)}
-		}
-		<-w.done
-	}
-	if w.err != nil {
-		return nil, w.err
-	}
-	if ctx.Err() != nil {
-		w.permit.makeRoom()
-		w.permit.leave()
-		w.permit.release(w.permit.conn)
-		return nil, &WaitError{Host: h.key, For: wait.For, Err: context.Cause(ctx)}
-	}
-	return w.permit.ready(), nil
+	return w
 }
 
-// tryAcquire is acquire without waiting: what cannot be had now is a
-// *LimitError.
-func (p *pool) tryAcquire(rcpts int) (*permit, error) {
-	h := p.host
-	if err := h.limiter.fault; err != nil {
-		return nil, err
-	}
-	h.mu.Lock()
-	now := h.limiter.now()
-	err := h.bounds.tooMany(h.key, rcpts)
-	if p.closed {
-		err = ErrClosed
+// acquire waits until the message of w may start and has a connection: all of
+// it or nothing. Those who wait are served in the order of since; waiting, if
+// not nil, is called once when there is a wait, without any lock held.
+//
+// The error is a *LimitError when it is certain that the wait would pass the
+// deadline, or w does not wait; a *WaitError when the time for it, or the context,
+// has ended; ErrClosed after close; and a *tooManyRecipientsError when no wait
+// would help.
+//
+// Most of those who wait do it here, within the 2 KiB of stack that a goroutine
+// begins with: from Send to here, and in what is called on the way, frames are
+// kept small.
+func (w *waiter) acquire(ctx context.Context, waiting func(Wait)) (*permit, error) {
+	err := w.heed(ctx)
+	if err == nil {
+		err = w.pool.host.enter(w)
 	}
 	if err != nil {
-		h.mu.Unlock()
 		return nil, err
 	}
-	if h.waiting == 0 {
-		if g := h.admit(p, rcpts, now); g != nil {
-			h.mu.Unlock()
-			return g.ready(), nil
+	if w.by != "" && waiting != nil {
+		w.report(waiting)
+	}
+	if w.done != nil {
+		select {
+		case <-w.done:
+		case <-ctx.Done():
+			w.pool.host.abandon(w, context.Cause(ctx))
+			<-w.done
 		}
 	}
-	defer h.mu.Unlock()
-	at, by := h.blocked(p, rcpts, now)
-	if !h.shared() || h.waiting > 0 || len(p.idle) == 0 && p.open >= p.max {
-		return nil, h.notYet(at, by)
+	return w.served(ctx)
+}
+
+// heed takes over the context's deadline. The error says that it has ended.
+func (w *waiter) heed(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return w.ended(context.Cause(ctx))
 	}
-	w := &waiter{since: now, rcpts: rcpts, deadline: never, once: true, done: make(chan struct{}, 1)}
-	_, err = h.queue(p, w, now)
-	h.mu.Unlock()
-	if err == nil {
-		<-w.done
-		err = w.err
+	w.deadline = never
+	if w.once {
+		w.until = never
+		return nil
 	}
-	if err == nil {
-		w.permit.ready()
+	if t, ok := ctx.Deadline(); ok {
+		w.deadline = w.pool.host.limiter.at(t)
+	}
+	if w.until >= w.deadline {
+		w.until = never
+	} else {
+		w.deadline = w.until
+	}
+	return nil
+}
+
+// enter serves w at once or puts it in the line.
+func (h *host) enter(w *waiter) error {
+	if h.limiter.fault != nil {
+		return h.limiter.fault
 	}
 	h.mu.Lock()
-	return w.permit, err
+	defer h.mu.Unlock()
+	p, now := w.pool, h.limiter.now()
+	if p.closed {
+		return ErrClosed
+	}
+	if err := h.bounds.tooMany(h.key, w.rcpts); err != nil {
+		return err
+	}
+	if h.waiting == 0 {
+		if w.permit = h.admit(p, w.rcpts, now); w.permit != nil {
+			return nil
+		}
+	}
+	if w.once {
+		at, by := h.blocked(p, w.rcpts, now)
+		if !h.shared() || h.waiting > 0 || len(p.idle) == 0 && p.open >= p.max {
+			return h.notYet(at, by)
+		}
+	}
+	return h.queue(p, w, now)
 }
 
 // notYet is the refusal of somebody who does not wait.
@@ -154,13 +147,39 @@ func (h *host) notYet(at int64, by string) error {
 	return late
 }
 
-// queue puts w in the line, unless its wait would be too long. The Wait is
-// zero if there was none.
-func (h *host) queue(p *pool, w *waiter, now int64) (Wait, error) {
+// served returns what w was given; its context may have ended meanwhile.
+func (w *waiter) served(ctx context.Context) (*permit, error) {
+	switch {
+	case w.err != nil:
+		return nil, w.err
+	case w.done != nil && ctx.Err() != nil:
+		w.decline()
+		return nil, w.ended(context.Cause(ctx))
+	}
+	return w.permit.ready(), nil
+}
+
+// decline hands back what w was given, if anything.
+func (w *waiter) decline() {
+	if g := w.permit; g != nil {
+		g.makeRoom()
+		g.leave()
+		g.release(g.conn)
+	}
+}
+
+// ended is the error for a wait that has come to its end.
+func (w *waiter) ended(cause error) error {
+	return &WaitError{Host: w.pool.host.key, For: w.by, Err: cause}
+}
+
+// queue puts w in the line, unless its wait would be too long.
+func (h *host) queue(p *pool, w *waiter, now int64) error {
 	at, by := h.state.ready(&h.bounds, w.rcpts, now)
 	if by != "" && at != onEvent && w.deadline <= at {
-		return Wait{}, h.tooLate(w.deadline, at, by)
+		return h.tooLate(w.deadline, at, by)
 	}
+	w.done = make(chan struct{}, 2)
 	h.arrivals++
 	w.arrival = h.arrivals
 	h.waiting++
@@ -168,19 +187,34 @@ func (h *host) queue(p *pool, w *waiter, now int64) (Wait, error) {
 		h.once++
 	}
 	heap.Push(&p.waiters, w)
+	if w.until < never {
+		heap.Push(&h.expiring, expiring{w})
+	}
 	h.arrange(p)
 	h.dispatch(now)
-	if w.place < 0 {
-		return Wait{}, w.err
+	if w.place >= 0 {
+		w.at, w.by = h.blocked(p, w.rcpts, now)
 	}
-	wait := Wait{Host: h.key}
-	if at, wait.For = h.blocked(p, w.rcpts, now); wait.For == "" {
-		return Wait{}, nil // for the store's answer only
+	return w.err
+}
+
+// report tells what w waits for. A panic of the caller's function, who may go on
+// after it, leaves nothing behind.
+func (w *waiter) report(waiting func(Wait)) {
+	wait := Wait{Host: w.pool.host.key, For: w.by}
+	if w.at < never {
+		wait.Until = w.pool.host.limiter.time(w.at)
 	}
-	if at < never {
-		wait.Until = h.limiter.time(at)
-	}
-	return wait, nil
+	ended := false
+	defer func() {
+		if !ended {
+			w.pool.host.abandon(w, nil)
+			<-w.done
+			w.decline()
+		}
+	}()
+	waiting(wait)
+	ended = true
 }
 
 // doze waits for the host, which failed at the given moment: what it returns
@@ -221,13 +255,6 @@ func (h *host) rouse(began int64) {
 	}
 }
 
-// shared says whether a store decides what may start.
-func (p *pool) shared() bool {
-	p.host.mu.Lock()
-	defer p.host.mu.Unlock()
-	return p.host.shared()
-}
-
 // blocked says what a message in p waits for: the limit that is last to let
 // it go, or what the older ones ahead of it wait for.
 func (h *host) blocked(p *pool, rcpts int, now int64) (at int64, by string) {
@@ -256,16 +283,22 @@ func (h *host) ahead(now int64) (at int64, by string) {
 	return at, by
 }
 
-// abandon takes w out of the line; false if it has been served meanwhile.
-func (h *host) abandon(p *pool, w *waiter) bool {
+// abandon takes w out of the line, unless it has left it meanwhile.
+func (h *host) abandon(w *waiter, cause error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if w.place < 0 {
-		return false
+	if w.place >= 0 {
+		h.leave(w, w.ended(cause))
+		h.dispatch(h.limiter.now())
 	}
-	h.leave(p, w, nil)
-	h.dispatch(h.limiter.now())
-	return true
+}
+
+// expire ends the waits whose time is over.
+func (h *host) expire(now int64) {
+	for len(h.expiring) > 0 && h.expiring[0].until <= now {
+		w := h.expiring[0].waiter
+		h.leave(w, w.ended(context.DeadlineExceeded))
+	}
 }
 
 // A LimitError reports a message that a limit does not let through yet: the
