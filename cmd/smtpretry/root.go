@@ -26,6 +26,7 @@ const (
 // subcommands make the commands, in the order of the help.
 var subcommands = []func(*ui.UI) *cobra.Command{
 	newExplain,
+	newCheck,
 	newSend,
 	newFake,
 }
