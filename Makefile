@@ -8,8 +8,8 @@ LINT := $(CURDIR)/.bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 # The Go modules of this repository, the library first. go.work lets each use
 # the others as they stand here; .ci/alone runs a command in one of them without
 # go.work, as its users have it.
-MODULES := . bench queue cmd/smtpretry metrics/otel metrics/prometheus statuspage store/pgstore store/redisstore \
-	examples/cookbook examples/fleet examples/queue examples/queueui
+MODULES := . bench queue cmd/smtpretry metrics/otel metrics/prometheus metrics/check statuspage store/pgstore store/redisstore \
+	examples/cookbook examples/fleet examples/queue examples/queueui examples/statuspage
 
 # SQLite in Go is C that was translated: its pointers are none for checkptr, which
 # -race turns on.
@@ -54,10 +54,11 @@ tidy:
 	@set -ex; for m in $(MODULES); do .ci/alone $$m go mod tidy; done
 
 # The tables and programs in README.md and docs/ that come from the rules, the published
-# limits, the fault matrix, the comparison with go-smtp, and the examples.
+# limits, the fault matrix, the comparison with go-smtp, the examples and the metrics.
 generate:
 	go test -run 'TestReadme|TestFaultsDoc|TestCookbook|Test421' . -update
 	go test -run 'TestDropIn' ./internal/dropin -update
+	go test -run 'TestWorld/doc' ./metrics/check -update
 
 # The plot in README.md; 45 seconds.
 plots:
@@ -74,7 +75,7 @@ bench:
 
 # What one message costs the library itself.
 microbench:
-	@set -ex; for m in . queue; do (cd $$m && go test -run '^$$' -bench . -benchmem ./...); done
+	@set -ex; for m in . queue metrics/prometheus metrics/otel; do (cd $$m && go test -run '^$$' -bench . -benchmem ./...); done
 
 fuzz:
 	@set -e; for p in $$(go list ./...); do \

@@ -221,6 +221,22 @@ func (v Verdict) String() string {
 	return said + " " + v.meaning()
 }
 
+// Source returns on whose word the rule that decided stands: an RFC, or whose
+// documentation or server it is. It is empty where no built-in rule decided: for
+// rules of a [Policy], unless they bear the name of a built-in one, for failures
+// without a reply, and for the zero Verdict.
+func (v Verdict) Source() string {
+	if v.Code == 0 {
+		return "" // failures have rules of their own
+	}
+	for i := range builtin().rules {
+		if r := &builtin().rules[i]; r.name == v.Rule {
+			return r.source
+		}
+	}
+	return ""
+}
+
 func (v Verdict) meaning() string {
 	return fmt.Sprintf("[%s %s at %s, about the %s]", v.Class, v.Cause, v.Stage, v.Scope)
 }

@@ -121,6 +121,23 @@ func ExampleExplanation() {
 	// a message may start now: true
 }
 
+// An overview of all hosts.
+func ExampleLimiter_Hosts() {
+	limiter := smtpretry.NewLimiter(smtpretry.Limit{})
+	for _, host := range []string{"relay.example.org", "smtp.example.com"} {
+		if err := limiter.SetLimit(host, smtpretry.Limit{Rate: smtpretry.PerSecond(14)}); err != nil {
+			panic(err)
+		}
+	}
+	for _, host := range limiter.Hosts() {
+		e := limiter.Explain(host)
+		fmt.Println(host, "waiting:", e.Waiting, "a message may start:", e.Binding == "")
+	}
+	// Output:
+	// relay.example.org waiting: 0 a message may start: true
+	// smtp.example.com waiting: 0 a message may start: true
+}
+
 // What was spent of a quota, and what was learned, outlives the process.
 func ExampleLimiter_Save() {
 	dialer, stop := exampleServer()

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/emersion/go-smtp"
+
 	"github.com/smtpretry/smtpretry"
 )
 
@@ -51,31 +53,6 @@ func ExampleBackoff_Delay() {
 	// 8 5m0s
 }
 
-// A Trace is told of each attempt as it ends.
-func ExampleTrace() {
-	dialer, stop := exampleServer(putOff(1))
-	defer stop()
-	client, err := smtpretry.New(smtpretry.Config{
-		Dialer: dialer,
-		Policy: smtpretry.Policy{Backoff: smtpretry.Backoff{Initial: time.Millisecond}},
-		Trace: &smtpretry.Trace{
-			Attempted: func(a smtpretry.Attempt) {
-				fmt.Println("attempt", a.Number, "came to", a.Stage, "-", a.Verdict)
-			},
-		},
-	})
-	if err != nil {
-		panic(err)
-	}
-	defer client.Quit()
-	if err := client.SendMail("me@example.org", []string{"you@example.net"}, strings.NewReader(greeting)); err != nil {
-		panic(err)
-	}
-	// Output:
-	// attempt 1 came to rcpt - 450 4.2.1 Mailbox temporarily unavailable [temporary bad-recipient at rcpt, about the recipient]
-	// attempt 2 came to dot - success
-}
-
 // For a call that somebody waits for: it ends within 30 seconds.
 func ExampleInteractivePolicy() {
 	p := smtpretry.InteractivePolicy()
@@ -91,23 +68,11 @@ func ExampleQueuePolicy() {
 	// Output: 120h0m0s 40m0s 4h0m0s
 }
 
-// A wait is told when it begins, with what is waited for.
-func ExampleWait() {
-	dialer, stop := exampleServer(putOff(1))
-	defer stop()
-	client, err := smtpretry.New(smtpretry.Config{
-		Dialer: dialer,
-		Policy: smtpretry.Policy{Backoff: smtpretry.Backoff{Initial: time.Millisecond}},
-		Trace: &smtpretry.Trace{
-			Waiting: func(w smtpretry.Wait) { fmt.Println(w.Host, "waits for:", w.For) },
-		},
-	})
-	if err != nil {
-		panic(err)
+// When a message is tried again that is greylisted for ten minutes each time.
+func ExamplePolicy_Tries() {
+	v := smtpretry.Classify(&smtp.SMTPError{Code: 450, Message: "Greylisted, try again in 10 minutes"}, smtpretry.StageRcpt)
+	for at := range (smtpretry.Policy{MaxElapsed: time.Hour}).Tries(v) {
+		fmt.Print(at, " ")
 	}
-	defer client.Quit()
-	if err := client.SendMail("me@example.org", []string{"you@example.net"}, strings.NewReader(greeting)); err != nil {
-		panic(err)
-	}
-	// Output: mail.example.org waits for: retry
+	// Output: 0s 10m0s 20m0s 30m0s 40m0s 50m0s 1h0m0s
 }

@@ -93,3 +93,14 @@ func ExampleVerdict() {
 	// 452 mailbox-full: again: true, about all mail there: false
 	// 554 content: again: false, about all mail there: false
 }
+
+func ExampleVerdict_Source() {
+	err := &smtp.SMTPError{
+		Code:         450,
+		EnhancedCode: smtp.EnhancedCode{4, 2, 0},
+		Message:      "Greylisted, please come back later",
+	}
+	v := smtpretry.Classify(err, smtpretry.StageRcpt)
+	fmt.Println(v.Rule, "by", v.Source())
+	// Output: greylist by RFC 6647
+}

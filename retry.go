@@ -1,6 +1,7 @@
 package smtpretry
 
 import (
+	"iter"
 	"math"
 	"time"
 
@@ -79,6 +80,29 @@ func (p *Policy) maxElapsed() time.Duration {
 		return defaultMaxElapsed
 	}
 	return p.MaxElapsed
+}
+
+// Tries yields when the attempts for a message start, counted from the call, if
+// each of them meets v: without jitter, and without what the limits and pauses of
+// the host add. The first is at 0. With neither a MaxAttempts nor an end of time
+// there is no last one.
+func (p Policy) Tries(v Verdict) iter.Seq[time.Duration] {
+	return func(yield func(time.Duration) bool) {
+		wait := p.Backoff.Delay
+		if p.NewBackOff != nil {
+			b := p.NewBackOff()
+			wait = func(int) time.Duration { return b.NextBackOff() }
+		}
+		start := time.Unix(0, 0)
+		now := start
+		for n := 1; yield(now.Sub(start)) && v.Rule != ""; n++ {
+			d := decide(p, history{start: start, attempts: n, wait: wait(n), verdict: v}, now)
+			if d.stop != nil {
+				return
+			}
+			now = d.again
+		}
+	}
 }
 
 // end returns when the last attempt may start for a message whose Send was

@@ -135,6 +135,40 @@ func TestDecide(t *testing.T) {
 }
 
 // TestEarly holds which waits end when the host works again, and from when on.
+func TestTries(t *testing.T) {
+	const s, m = time.Second, time.Minute
+	busy := smtpretry.Verdict{Class: smtpretry.Temporary, Rule: "busy"}
+	named := smtpretry.Verdict{Class: smtpretry.Temporary, Rule: "greylist", RetryAfter: 5 * m}
+	for _, tt := range []struct {
+		name string
+		p    smtpretry.Policy
+		v    smtpretry.Verdict
+		want []time.Duration // the first of them, if there are more
+	}{
+		{"interactive", smtpretry.InteractivePolicy(), busy, []time.Duration{0, s, 3 * s, 7 * s, 15 * s, 25 * s, 30 * s}},
+		{"so many", smtpretry.Policy{MaxAttempts: 3}, busy, []time.Duration{0, 5 * s, 15 * s}},
+		{"the reply names the wait", smtpretry.Policy{}, named, []time.Duration{0, 5 * m, 10 * m, 15 * m}},
+		{"which is too long", smtpretry.InteractivePolicy(), named, []time.Duration{0}},
+		{"refused for good", smtpretry.Policy{}, smtpretry.Verdict{Class: smtpretry.Permanent, Rule: "no"}, []time.Duration{0}},
+		{"accepted", smtpretry.Policy{}, smtpretry.Verdict{}, []time.Duration{0}},
+		{"own", smtpretry.Policy{NewBackOff: func() backoff.BackOff {
+			return backoff.WithMaxRetries(backoff.NewConstantBackOff(s), 2)
+		}}, busy, []time.Duration{0, s, 2 * s}},
+		{"without end", smtpretry.Policy{MaxElapsed: -1, Backoff: smtpretry.Backoff{Initial: s, Multiplier: 1}}, busy,
+			[]time.Duration{0, s, 2 * s, 3 * s, 4 * s, 5 * s, 6 * s, 7 * s, 8 * s, 9 * s}},
+	} {
+		var got []time.Duration
+		for at := range tt.p.Tries(tt.v) {
+			if got = append(got, at); len(got) == 10 {
+				break
+			}
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestEarly(t *testing.T) {
 	start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	now := start.Add(time.Minute)

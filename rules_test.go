@@ -1,6 +1,7 @@
 package smtpretry_test
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -30,8 +31,25 @@ func TestRulesDecideTheirSamples(t *testing.T) {
 			t.Errorf("rule %s: its sample %q is decided by %s", r.Name, r.Sample, v.Rule)
 			continue
 		}
+		if v.Source() != r.Source {
+			t.Errorf("rule %s: got source %q, want %q", r.Name, v.Source(), r.Source)
+		}
 		if v.Cause != r.Cause || r.Scope != smtpretry.ScopeNone && v.Scope != r.Scope || r.Class != smtpretry.Unknown && v.Class != r.Class {
 			t.Errorf("rule %s: got %v %v/%v, want %v %v/%v", r.Name, v.Class, v.Cause, v.Scope, r.Class, r.Cause, r.Scope)
+		}
+	}
+}
+
+func TestNoSource(t *testing.T) {
+	own := []smtpretry.Rule{{Name: "ours", Codes: []int{4}}}
+	for name, v := range map[string]smtpretry.Verdict{
+		"zero":             {},
+		"without a reply":  smtpretry.Classify(io.EOF, smtpretry.StageRcpt),
+		"a rule's of ours": smtpretry.ClassifyOwn(own, replyError(t, "450 4.2.0 Greylisted"), smtpretry.StageRcpt),
+		"no SMTP":          smtpretry.Classify(replyError(t, "220 what now"), smtpretry.StageRcpt),
+	} {
+		if got := v.Source(); got != "" {
+			t.Errorf("%s: got source %q of rule %q, want none", name, got, v.Rule)
 		}
 	}
 }
