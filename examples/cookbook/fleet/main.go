@@ -18,7 +18,7 @@ import (
 var server = &smtpretry.Dialer{Addr: "smtp.example.com:587"}
 
 func main() {
-	if err := run(context.Background(), os.Getenv("REDIS_URL"), []string{"you@example.net"}); err != nil {
+	if err := run(context.Background(), os.Getenv("REDIS_URL"), os.Args[1:]); err != nil { // the recipients
 		log.Fatal(err)
 	}
 }

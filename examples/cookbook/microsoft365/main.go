@@ -23,8 +23,7 @@ import (
 var server = &smtpretry.Dialer{Addr: "smtp.office365.com:587"}
 
 func main() {
-	var to []string // from your database
-	if err := run(context.Background(), to); err != nil {
+	if err := run(context.Background(), os.Args[1:]); err != nil { // the recipients
 		log.Fatal(err)
 	}
 }

@@ -27,8 +27,7 @@ const host = "email-smtp.eu-west-1.amazonaws.com"
 var server = &smtpretry.Dialer{Addr: host + ":587"}
 
 func main() {
-	var to []string // from your database
-	if err := run(context.Background(), to); err != nil {
+	if err := run(context.Background(), os.Args[1:]); err != nil { // the recipients
 		log.Fatal(err)
 	}
 }

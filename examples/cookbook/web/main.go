@@ -78,6 +78,10 @@ func answer(res *smtpretry.Result, err error) (status int, words string, again t
 		return http.StatusUnprocessableEntity, "This address takes no mail. Is it written correctly?", 0
 	}
 	// Not the user's fault: busy, a limit, greylisting, our own login.
-	return http.StatusServiceUnavailable, "We cannot send mail to you at the moment. Please try again later.",
-		max(res.Recipients[0].Verdict.RetryAfter, time.Minute)
+	again = max(res.Recipients[0].Verdict.RetryAfter, time.Minute)
+	var limited *smtpretry.LimitError
+	if errors.As(err, &limited) {
+		again = max(time.Until(limited.Until), time.Minute)
+	}
+	return http.StatusServiceUnavailable, "We cannot send mail to you at the moment. Please try again later.", again
 }

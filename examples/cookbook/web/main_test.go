@@ -36,6 +36,9 @@ func TestWeb(t *testing.T) {
 		{"busy", testserver.Script{
 			testserver.On(testserver.Greeting, testserver.Reply("421 4.3.2 Please try again later").ThenClose()).Always(),
 		}, "ada@example.net", 503, "try again later", "60"},
+		{"a quota that is used up", testserver.Script{
+			testserver.On(testserver.Mail, testserver.Reply("452 4.2.1 Too many messages, try again in 10 minutes")).Always(),
+		}, "ada@example.net", 503, "try again later", "600"},
 		{"in doubt", testserver.Script{
 			testserver.On(testserver.Dot, testserver.Close()),
 		}, "ada@example.net", 200, "sign up again", ""},

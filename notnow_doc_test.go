@@ -92,6 +92,12 @@ var notNow = []struct {
 		"rcpt: 421 4.7.0 TLS required for RCPT domain, closing connection.",
 	}, smtpretry.CauseTLS, "nobody: turn TLS on", "no", "at once, over TLS"},
 	{[]string{
+		"greeting: 421 Reverse DNS failure : Try again later",
+	}, smtpretry.CauseDNS, "nobody", "if DNS was out of order", "minutes; if it lasts, it is your DNS"},
+	{[]string{
+		"dot: 421 4.7.0 [192.0.2.1] Our system has detected that this message is suspicious due to the nature of the content and/or the links within.",
+	}, smtpretry.CauseContent, "nobody: change the message", "no", "until it is another message"},
+	{[]string{
 		"rcpt: 452 4.5.3 Too many recipients",
 		"rcpt: 421 Too many recipients. Try the remaining addresses again later.",
 	}, smtpretry.CauseTooManyRecipients, "nobody: fewer in one message", "is not needed", "at once, in further messages"},
