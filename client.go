@@ -157,6 +157,7 @@ func newClient(cfg Config) (*Client, error) {
 	c.once.MaxAttempts = 1
 	c.life, c.end = context.WithCancelCause(context.Background())
 	c.pool = c.limiter.join(c.host, max(cfg.MaxConns, 1))
+	c.host = c.pool.host.key
 	return c, nil
 }
 
@@ -198,7 +199,8 @@ func (c *Client) send(ctx context.Context, m *Message, p *Policy, known int64) (
 		return nil, err
 	}
 	c.yield()
-	return newDelivery(c, m, p, known).run(ctx)
+	d := newDelivery(c, m, p, known)
+	return d.run(d.began(ctx))
 }
 
 // dial makes a connection on which mail can be sent. The name is said in EHLO;

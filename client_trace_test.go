@@ -6,8 +6,10 @@ import (
 	"encoding/base64"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/smtpretry/smtpretry"
 	"github.com/smtpretry/smtpretry/internal/testserver"
@@ -76,6 +78,99 @@ func TestMessageTrace(t *testing.T) {
 		want := "[a@example.net of 1 client b@example.net of 2 client client]"
 		if got := fmt.Sprint(told); got != want {
 			t.Errorf("told %v, want %v", got, want)
+		}
+	})
+}
+
+// TestTraceEnds: each wait that was told of ends once, also when the context ends
+// it, and each call is told of with what it returns. All name the limiter's key, and
+// go on with the context that was handed on.
+func TestTraceEnds(t *testing.T) {
+	bubble(t, testserver.Config{Script: testserver.Script{
+		testserver.On(testserver.Rcpt, testserver.Reply("450 4.2.0 Not now")).Times(2),
+	}}, func(t *testing.T, srv *testserver.Server) {
+		const key = "smtp.office365.com"
+		l := smtpretry.NewLimiter(smtpretry.Limit{})
+		setLimit(t, l, key, smtpretry.Limit{Rate: 0.1, MaxConns: 1})
+		var told []string
+		var waits []smtpretry.Wait
+		var last smtpretry.Finish
+		type mark struct{}
+		marked := func(ctx context.Context) {
+			t.Helper()
+			if v, _ := ctx.Value(mark{}).(string); v != "own all" {
+				t.Errorf("the context is marked by %q", v)
+			}
+		}
+		own := &smtpretry.Trace{
+			Began: func(ctx context.Context, _ *smtpretry.Message) context.Context {
+				return context.WithValue(ctx, mark{}, "own")
+			},
+			Finished: func(f smtpretry.Finish) { told = append(told, "message"); marked(f.Context()) },
+		}
+		c := client(t, srv, func(cfg *smtpretry.Config) {
+			cfg.Host, cfg.Limiter = "SMTP.Office365.com:587", l
+			cfg.Policy.Backoff = smtpretry.Backoff{Initial: 6 * time.Second, Jitter: -1}
+			dial := cfg.Dialer.NetDial
+			cfg.Dialer.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				marked(ctx)
+				return dial(ctx, network, addr)
+			}
+			cfg.Trace = &smtpretry.Trace{
+				Began: func(ctx context.Context, m *smtpretry.Message) context.Context {
+					if m.Trace != own {
+						t.Errorf("begins with another message: %+v", m)
+					}
+					return context.WithValue(ctx, mark{}, ctx.Value(mark{}).(string)+" all")
+				},
+				Attempted: func(a smtpretry.Attempt) { told = append(told, "attempt "+a.Host); marked(a.Context()) },
+				Waiting: func(w smtpretry.Wait) {
+					told = append(told, "waiting "+w.For)
+					waits = append(waits, w)
+					marked(w.Context())
+				},
+				Waited: func(w smtpretry.Wait) {
+					marked(w.Context())
+					told = append(told, "waited "+w.Host)
+					begun := waits[len(waits)-1]
+					if begun.Start.IsZero() || !begun.End.IsZero() || w.Start != begun.Start || w.Until != begun.Until || w.For != begun.For || w.End != time.Now() {
+						t.Errorf("wait %+v ended as %+v", begun, w)
+					}
+				},
+				Finished: func(f smtpretry.Finish) { told = append(told, "client"); last = f },
+			}
+		})
+		send := func(d time.Duration, want string) {
+			t.Helper()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			time.AfterFunc(d, cancel)
+			m := note("a@example.net")
+			m.Trace = own
+			told = nil
+			start := time.Now()
+			res, err := c.Send(ctx, m)
+			if got := strings.Join(told, ", "); got != want {
+				t.Errorf("told\n%s, want\n%s", got, want)
+			}
+			for _, a := range res.Attempts {
+				if a.Context() != context.Background() {
+					t.Error("an attempt keeps its context")
+				}
+			}
+			if last.Result != res || last.Err != err || last.Host != key || last.Start != start || last.End != time.Now() {
+				t.Errorf("finished as %+v, returned %v, %v", last, res, err)
+			}
+		}
+		send(time.Hour, "attempt "+key+", waiting retry, waited "+key+", waiting rate, waited "+key+
+			", attempt "+key+", waiting retry, waited "+key+", attempt "+key+", message, client")
+		send(time.Second, "waiting rate, waited "+key+", message, client") // cut off
+		if d := waits[len(waits)-1]; last.End.Sub(d.Start) != time.Second {
+			t.Errorf("the wait that was cut off began %v before the end", last.End.Sub(d.Start))
+		}
+		told = nil
+		if _, err := c.Send(t.Context(), &smtpretry.Message{}); err == nil || told != nil {
+			t.Errorf("a faulty message: %v, told %v", err, told)
 		}
 	})
 }

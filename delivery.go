@@ -30,6 +30,7 @@ type delivery struct {
 	result  *record   // nil: no attempt was made
 	links   int       // how often the link broke under the message
 	reasons []error   // why recipients are not tried again
+	pausing *Wait     // told of and not over, if somebody wants to know when it is
 }
 
 // room returns an empty slice with room for n, in one if that is enough. Most
@@ -131,14 +132,15 @@ func (d *delivery) run(ctx context.Context) (*Result, error) {
 		if d.barred(ctx) {
 			continue
 		}
-		permit, err := d.waiter().acquire(ctx, d.waiting)
+		permit, err := d.waiter().acquire(ctx, d.listener())
+		d.waited()
 		if err != nil {
 			d.stop(d.whyNot(ctx, err))
 			break
 		}
 		d.try(ctx, permit)
 	}
-	return d.account()
+	return d.account(ctx)
 }
 
 // isDue waits until there is somebody to try; false if there is nobody any more.
@@ -225,7 +227,8 @@ func (d *delivery) setDue(now time.Time) {
 // sleep waits until t, or until the host is seen to work again if somebody was
 // deferred because it did not.
 func (d *delivery) sleep(ctx context.Context, t time.Time) error {
-	d.waiting(Wait{Host: d.c.host, For: "retry", Until: t})
+	d.waiting(ctx, Wait{Host: d.c.host, For: "retry", Until: t})
+	defer d.waited()
 	early := d.early()
 	if early.IsZero() || !early.Before(t) {
 		_, err := d.pause(ctx, t, nil)

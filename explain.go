@@ -2,6 +2,8 @@ package smtpretry
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -115,6 +117,25 @@ func (l *Limiter) Explain(host string) Explanation {
 	e := h.explain(l.now())
 	e.Host = host
 	return e
+}
+
+// Hosts returns the keys of the hosts of which there is more to tell than of any:
+// those that clients are for, those that SetLimit was called for, and those that
+// were sent to or heard from not long ago. They are in alphabetical order, each for
+// Explain; more may be known of one a moment later.
+func (l *Limiter) Hosts() []string {
+	l.init()
+	var keys []string
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		keys = slices.AppendSeq(keys, maps.Keys(s.live))
+		keys = slices.AppendSeq(keys, maps.Keys(s.set))
+		keys = slices.AppendSeq(keys, maps.Keys(s.rest))
+		s.mu.Unlock()
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys) // SetLimit may be for one in use
 }
 
 func (h *host) explain(now int64) Explanation {

@@ -31,7 +31,11 @@ func (p *pool) Acquire(ctx context.Context, since time.Time, rcpts int, waiting 
 // AcquireAt is Acquire with the place in the line that a message has for all its
 // tries.
 func (p *pool) AcquireAt(ctx context.Context, w *Waiter, since time.Time, rcpts int, waiting func(Wait)) (*Permit, error) {
-	return w.stand(p, since, time.Time{}, rcpts).acquire(ctx, waiting)
+	tell := func(_ context.Context, w Wait) { waiting(w) }
+	if waiting == nil {
+		tell = nil
+	}
+	return w.stand(p, since, time.Time{}, rcpts).acquire(ctx, tell)
 }
 
 // Doze waits for the host, which has failed now, until it is woken or told not
@@ -89,8 +93,8 @@ func MaxRecipients(err error) int {
 	return 0
 }
 
-// Hosts returns how many hosts are held live, and how many at rest.
-func (l *Limiter) Hosts() (live, rest int) {
+// CountHosts returns how many hosts are held live, and how many at rest.
+func (l *Limiter) CountHosts() (live, rest int) {
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.Lock()

@@ -1,6 +1,7 @@
 package smtpretry_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -118,4 +119,35 @@ Rate 6/min: the limiter's default.
 			}
 		})
 	}
+}
+
+// TestHosts: in use, told of, at rest; each once, and no longer than there is
+// something to tell.
+func TestHosts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := smtpretry.NewLimiter(smtpretry.Limit{Rate: 0.1})
+		want := func(want ...string) {
+			t.Helper()
+			if got := l.Hosts(); !slices.Equal(got, want) {
+				t.Errorf("hosts are %q, want %q", got, want)
+			}
+		}
+		want()
+		setLimit(t, l, "Relay.Example:25", smtpretry.Limit{Rate: 0.1})
+		relay := l.Join("relay.example", 1)
+		l.Join("aspmx.l.google.com", 1)
+		l.Join("alt1.aspmx.l.google.com", 1) // counted as one
+		used := l.Join("b.example", 1)
+		want("b.example", smtpretry.HostKey("aspmx.l.google.com"), "relay.example")
+		deliver(t, used, &fakeConn{})
+		for _, p := range []*smtpretry.Pool{used, relay} {
+			for _, conn := range p.Close() {
+				conn.Close()
+			}
+		}
+		want("b.example", smtpretry.HostKey("aspmx.l.google.com"), "relay.example")
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		want(smtpretry.HostKey("aspmx.l.google.com"), "relay.example")
+	})
 }

@@ -67,7 +67,7 @@ func TestMemory(t *testing.T) {
 		}
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		if live, rest := l.Hosts(); live != 0 || rest != few {
+		if live, rest := l.CountHosts(); live != 0 || rest != few {
 			t.Errorf("after 5 minutes: %d hosts live, %d at rest, want 0 and %d", live, rest, few)
 		}
 		if left := int64(heap() - before); left > most/100 {

@@ -422,7 +422,7 @@ func TestLimiterBounds(t *testing.T) {
 		if e := r.limiter.Explain(host); e.Binding != "" || e.Waiting+e.Open != 0 || e.Tokens != full(e.Limit) {
 			t.Errorf("after an hour of rest, all closed:\n%v", e)
 		}
-		if live, rest := r.limiter.Hosts(); live+rest != 0 {
+		if live, rest := r.limiter.CountHosts(); live+rest != 0 {
 			t.Errorf("after an hour of rest: %d hosts live, %d at rest, want none", live, rest)
 		}
 	})
@@ -483,7 +483,7 @@ func TestLimiterLearns(t *testing.T) {
 		time.Sleep(30 * time.Hour) // a learned limit is remembered for a day
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if live, rest := r.limiter.Hosts(); r.open != 0 || live+rest != 0 {
+		if live, rest := r.limiter.CountHosts(); r.open != 0 || live+rest != 0 {
 			t.Errorf("after a day of rest: %d connections open, %d hosts live, %d at rest, want none", r.open, live, rest)
 		}
 	})

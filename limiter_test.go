@@ -126,13 +126,13 @@ func TestSetLimit(t *testing.T) {
 			g.Release(nil)
 		}
 		p.Close()
-		if live, rest := l.Hosts(); live != 0 || rest != 1 {
+		if live, rest := l.CountHosts(); live != 0 || rest != 1 {
 			t.Fatalf("%d hosts live, %d at rest; want 0 and 1", live, rest)
 		}
 		setLimit(t, l, host, smtpretry.Limit{Rate: 1, Burst: 5})
 		begin := time.Now()
 		p = l.Join(host, 1)
-		if live, rest := l.Hosts(); live != 1 || rest != 0 {
+		if live, rest := l.CountHosts(); live != 1 || rest != 0 {
 			t.Errorf("with a client again: %d hosts live, %d at rest; want 1 and 0", live, rest)
 		}
 		if _, err := p.Acquire(t.Context(), begin, 1, nil); err != nil {
@@ -167,12 +167,12 @@ func TestEviction(t *testing.T) {
 			}
 			time.Sleep(c.keep - 1)
 			synctest.Wait()
-			if live, rest := l.Hosts(); c.keep > 0 && live+rest != 1 {
+			if live, rest := l.CountHosts(); c.keep > 0 && live+rest != 1 {
 				t.Errorf("after %v: %d live, %d at rest; want one of them", c.keep-1, live, rest)
 			}
 			time.Sleep(2 * time.Minute)
 			synctest.Wait()
-			if live, rest := l.Hosts(); live+rest != 0 {
+			if live, rest := l.CountHosts(); live+rest != 0 {
 				t.Errorf("2 min after %v: %d live, %d at rest; want none", c.keep, live, rest)
 			}
 		})

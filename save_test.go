@@ -60,7 +60,7 @@ func TestRestartBounds(t *testing.T) {
 		r.check()
 		served += r.served
 		time.Sleep(time.Hour)
-		if live, rest := r.limiter.Hosts(); live+rest != 0 {
+		if live, rest := r.limiter.CountHosts(); live+rest != 0 {
 			t.Errorf("after an hour of rest: %d hosts live, %d at rest, want none", live, rest)
 		}
 	})
@@ -137,7 +137,7 @@ func TestLoadRefuses(t *testing.T) {
 		if err := l.Load(strings.NewReader(file)); err == nil {
 			t.Errorf("%.60s was taken", file)
 		}
-		if live, rest := l.Hosts(); live+rest > 0 {
+		if live, rest := l.CountHosts(); live+rest > 0 {
 			t.Errorf("%.60s changed the limiter", file)
 		}
 	}

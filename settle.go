@@ -116,7 +116,7 @@ func (d *delivery) settle(ctx context.Context, batch []*recipient, a *Attempt, o
 	if !cut {
 		d.c.pool.observe(report{verdict: a.Verdict, accepted: accepted, began: a.Start, at: s.now, back: back, carried: used, most: o.most})
 	}
-	d.attempted(*a)
+	d.attempted(ctx, *a)
 }
 
 // decide says what comes next for a recipient that was not accepted.
@@ -213,7 +213,7 @@ func (d *delivery) record() *record {
 }
 
 // account closes the message's books.
-func (d *delivery) account() (*Result, error) {
+func (d *delivery) account(ctx context.Context) (*Result, error) {
 	rec := d.record()
 	res := &rec.Result
 	res.Recipients = room(&rec.recipients, len(d.rcpts))
@@ -229,7 +229,7 @@ func (d *delivery) account() (*Result, error) {
 		inDoubt = inDoubt || r.state == InDoubt
 	}
 	if !open {
-		d.c.finished(res, nil)
+		d.finished(ctx, res, nil)
 		return res, nil
 	}
 	e := &SendError{Host: d.c.host, Reasons: d.reasons, Result: res}
@@ -242,6 +242,6 @@ func (d *delivery) account() (*Result, error) {
 	if i := gravest(res.Recipients); i >= 0 {
 		e.Last = d.rcpts[i].err
 	}
-	d.c.finished(res, e)
+	d.finished(ctx, res, e)
 	return res, e
 }

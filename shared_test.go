@@ -150,7 +150,7 @@ func TestSharedBounds(t *testing.T) {
 			t.Errorf("after an hour of rest the store knows of %v (%v)", names, err)
 		}
 		for _, l := range fleet {
-			if live, rest := l.Hosts(); live+rest != 0 {
+			if live, rest := l.CountHosts(); live+rest != 0 {
 				t.Errorf("after an hour of rest: %d hosts live, %d at rest, want none", live, rest)
 			}
 		}

@@ -1,18 +1,28 @@
 package smtpretry
 
 import (
+	"context"
 	"time"
 )
 
 // A Trace is told what happens to messages as it happens: to all of a Client in
-// Config.Trace, to one of them in Message.Trace. Any field may be
+// Config.Trace, to one of them in Message.Trace. Of a message that
+// [Message.Validate] refuses nothing is told. Any field may be
 // nil, and a nil *Trace is fine. The functions run on the goroutine of the
 // Send they tell of, between two steps of it, which may hold a connection:
 // they must not block or send with the same Client, and they must be safe for
 // concurrent use when several messages are sent at once.
 type Trace struct {
+	// Began is told of a message that Send or Try has been called for. The context
+	// that it returns must be ctx, or be derived from it; the call goes on with it,
+	// and the Context methods below return it, so that a span can be handed on.
+	// Message.Trace is asked first.
+	Began func(ctx context.Context, m *Message) context.Context
+
 	Attempted func(Attempt) // an attempt has ended and what comes next is decided
 	Waiting   func(Wait)    // a wait begins that is longer than zero
+	Waited    func(Wait)    // that wait is over, whatever ended it
+	Finished  func(Finish)  // the call is about to return; not if a function of the caller's panics
 }
 
 // An Attempt is one transaction, or one failure to get that far.
@@ -30,23 +40,95 @@ type Attempt struct {
 	Queued     string      // the server's words to the final dot, cleaned as Verdict.Text is
 	Err        error       // the error behind Verdict, with the server's words as they came; nil when all were accepted
 	Next       time.Time   // when the next attempt may start, or earlier if the host is seen to work again; zero: there is none
+
+	ctx context.Context
 }
+
+// Context returns the context of the call of Send or Try that a was part of, within
+// Trace.Attempted; otherwise, and in a Result, the background context.
+func (a Attempt) Context() context.Context { return orBackground(a.ctx) }
 
 // A Wait is a pause before an attempt.
 type Wait struct {
 	Host  string    // the limiter's key
-	For   string    // what is waited for: "retry", or the limit that binds
+	For   string    // what is waited for: "retry", or the limit that binds, in the words of Explanation.Binding
+	Start time.Time // when it began
 	Until time.Time // when it ends at the earliest, if the host does not come back before; zero if that is not known
+	End   time.Time // when it was over; zero in Waiting
+
+	ctx context.Context
 }
 
-func (d *delivery) waiting(w Wait) {
-	if t := d.m.Trace; t != nil && t.Waiting != nil {
-		t.Waiting(w)
+// Context returns the context of the call of Send or Try that waits.
+func (w Wait) Context() context.Context { return orBackground(w.ctx) }
+
+// A Finish is how a call of Send or Try ended.
+type Finish struct {
+	Host   string    // the limiter's key
+	Start  time.Time // of the call
+	End    time.Time
+	Result *Result // what it returns, and must not be changed
+	Err    error   // what it returns beside Result
+
+	ctx context.Context
+}
+
+// Context returns the context of the call.
+func (f Finish) Context() context.Context { return orBackground(f.ctx) }
+
+func orBackground(ctx context.Context) context.Context {
+	if ctx == nil {
+		return context.Background()
+	}
+	return ctx
+}
+
+func (d *delivery) began(ctx context.Context) context.Context {
+	for _, t := range []*Trace{d.m.Trace, d.c.cfg.Trace} {
+		if t != nil && t.Began != nil {
+			ctx = t.Began(ctx, d.m)
+		}
+	}
+	return ctx
+}
+
+// listener is waiting, nil if nobody wants to know.
+func (d *delivery) listener() func(context.Context, Wait) {
+	if d.m.Trace == nil && d.c.cfg.Trace == nil && d.c.cfg.Logger == nil {
+		return nil
+	}
+	return d.waiting
+}
+
+func (d *delivery) waiting(ctx context.Context, w Wait) {
+	w.Start, w.ctx = time.Now(), ctx
+	own, all := d.m.Trace, d.c.cfg.Trace
+	if own != nil && own.Waited != nil || all != nil && all.Waited != nil {
+		kept := w
+		d.pausing = &kept
+	}
+	if own != nil && own.Waiting != nil {
+		own.Waiting(w)
 	}
 	d.c.waiting(w)
 }
 
-func (d *delivery) attempted(a Attempt) {
+// waited ends the wait that was told of last, if it has not ended.
+func (d *delivery) waited() {
+	w := d.pausing
+	if w == nil {
+		return
+	}
+	d.pausing, w.End = nil, time.Now()
+	for _, t := range []*Trace{d.m.Trace, d.c.cfg.Trace} {
+		if t != nil && t.Waited != nil {
+			t.Waited(*w)
+		}
+	}
+}
+
+func (d *delivery) attempted(ctx context.Context, a Attempt) {
+	a.ctx = ctx
 	if t := d.m.Trace; t != nil && t.Attempted != nil {
 		t.Attempted(a)
 	}
@@ -84,9 +166,14 @@ func (c *Client) attempted(a Attempt) {
 	l.Info("smtp attempt failed", attrs...)
 }
 
-// finished tells the log how a message ended.
-func (c *Client) finished(r *Result, err error) {
-	l := c.cfg.Logger
+// finished tells how a message ended.
+func (d *delivery) finished(ctx context.Context, r *Result, err error) {
+	for _, t := range []*Trace{d.m.Trace, d.c.cfg.Trace} {
+		if t != nil && t.Finished != nil {
+			t.Finished(Finish{Host: d.c.host, Start: d.start, End: time.Now(), Result: r, Err: err, ctx: ctx})
+		}
+	}
+	c, l := d.c, d.c.cfg.Logger
 	switch {
 	case l == nil:
 	case err == nil:

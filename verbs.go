@@ -61,7 +61,7 @@ func (c *Client) take(message bool) (*conn, error) {
 	if message {
 		rcpts = 1
 	}
-	p, err := new(waiter).stand(c.pool, start, time.Time{}, rcpts).acquire(ctx, c.waiting)
+	p, err := new(waiter).stand(c.pool, start, time.Time{}, rcpts).acquire(ctx, func(_ context.Context, w Wait) { c.waiting(w) })
 	if err != nil {
 		return nil, err
 	}

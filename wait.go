@@ -67,7 +67,7 @@ func (w *waiter) stand(p *pool, since, until time.Time, rcpts int) *waiter {
 // Most of those who wait do it here, within the 2 KiB of stack that a goroutine
 // begins with: from Send to here, and in what is called on the way, frames are
 // kept small.
-func (w *waiter) acquire(ctx context.Context, waiting func(Wait)) (*permit, error) {
+func (w *waiter) acquire(ctx context.Context, waiting func(context.Context, Wait)) (*permit, error) {
 	err := w.heed(ctx)
 	if err == nil {
 		err = w.pool.host.enter(w)
@@ -76,7 +76,7 @@ func (w *waiter) acquire(ctx context.Context, waiting func(Wait)) (*permit, erro
 		return nil, err
 	}
 	if w.by != "" && waiting != nil {
-		w.report(waiting)
+		w.report(ctx, waiting)
 	}
 	if w.done != nil {
 		select {
@@ -200,7 +200,7 @@ func (h *host) queue(p *pool, w *waiter, now int64) error {
 
 // report tells what w waits for. A panic of the caller's function, who may go on
 // after it, leaves nothing behind.
-func (w *waiter) report(waiting func(Wait)) {
+func (w *waiter) report(ctx context.Context, waiting func(context.Context, Wait)) {
 	wait := Wait{Host: w.pool.host.key, For: w.by}
 	if w.at < never {
 		wait.Until = w.pool.host.limiter.time(w.at)
@@ -213,7 +213,7 @@ func (w *waiter) report(waiting func(Wait)) {
 			w.decline()
 		}
 	}()
-	waiting(wait)
+	waiting(ctx, wait)
 	ended = true
 }
 

@@ -11,6 +11,7 @@ require (
 	github.com/riverqueue/river/riverdriver/riversqlite v0.49.0
 	github.com/riverqueue/river/rivertype v0.49.0
 	github.com/smtpretry/smtpretry v0.0.0
+	github.com/smtpretry/smtpretry/statuspage v0.0.0
 	golang.org/x/sys v0.49.0
 	modernc.org/sqlite v1.61.1
 )
