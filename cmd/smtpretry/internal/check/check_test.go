@@ -327,6 +327,10 @@ func TestFaults(t *testing.T) {
 			w.cfg.Message = w.sign("example.org", "Hello")
 			w.dns.Remove("s1._domainkey.example.org")
 		}, outcomes{"dkim s1._domainkey.example.org": "fault missing", "signature example.org": "skipped"}, ""},
+		{"no sender", func(w *world) {
+			w.cfg.From, w.cfg.Mail, w.cfg.Rcpt, w.cfg.Selector, w.cfg.Message = "", "", nil, nil, []byte("Subject: hello\n\nHello\n")
+		}, skipped("domain", "spf", "dmarc", "mta-sts", "tls-rpt").but(outcomes{"mail": "", "rcpt <you@example.test>": "",
+			"dkim s1._domainkey.example.org": "", "signature the message": "fault unsigned"}), ""},
 		{"not signed", func(w *world) { w.cfg.Message = []byte("From: me@example.org\n\nHello\n") }, outcomes{"signature the message": "fault unsigned"}, ""},
 		{"signed for another domain, and sent by it", func(w *world) {
 			w.cfg.Message = w.sign("example.net", "Hello")
