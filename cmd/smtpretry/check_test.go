@@ -67,7 +67,7 @@ var scenes = []scene{
 	{name: "domain", args: "example.net --from me@example.org --to you@example.net --selector s1 --no-dnsbl", code: 75,
 		hosts: map[string]testserver.Config{"192.0.2.32:25": {Name: "mx2.example.net", TLS: testserver.StartTLS, Cert: testserver.UntrustedCert,
 			Script: testserver.Script{testserver.On(testserver.Rcpt, testserver.Reply("450 4.2.0 Greylisted, try again in 300 seconds")).Always()}}}},
-	{name: "report", args: "smtp://me@smtp.example.com --no-dnsbl --report", code: 1,
+	{name: "report", args: "smtp://me@smtp.example.com --helo mail.example.org --no-dnsbl --report", code: 1,
 		hosts: submissionServer(func(c *testserver.Config) { c.Users = map[string]string{"me": "another"} })},
 }
 

@@ -2,6 +2,7 @@
 // program and a mail server, sends mail, and plays a mail server.
 //
 //	smtpretry explain "421 4.7.0 Too many connections from your IP"
+//	smtpretry check smtps://me@smtp.example.com --from me@example.com
 //	smtpretry send --server smtps://me@smtp.example.com letter.eml
 //	smtpretry fake --scenario greylist
 //

@@ -65,17 +65,18 @@ func newRoot(u *ui.UI) (root *cobra.Command, begun *bool) {
 	begun = new(bool)
 	root = &cobra.Command{
 		Use:   "smtpretry",
-		Short: "Explain what mail servers say, send mail patiently, play a mail server",
-		Long: `smtpretry says what a mail server's reply means and what to do about it, sends
-mail and keeps trying as long as the server asks for it, and plays a mail server
-that greylists, throttles or breaks down, for testing any program that sends
-mail.
+		Short: "Explain what mail servers say, check the way to one, send mail patiently, play a server",
+		Long: `smtpretry says what a mail server's reply means and what to do about it, checks
+all that is between a program and its mail server, sends mail and keeps trying as
+long as the server asks for it, and plays a mail server that greylists, throttles
+or breaks down, for testing any program that sends mail.
 
 Exit codes are for scripts, and the same in all commands. With --json every
 command prints JSON for programs, one value on a line. Colours appear only on a
 terminal, and never where NO_COLOR is set.`,
 		Example: `  smtpretry explain "421 4.7.0 Too many connections from your IP"
   smtpretry explain /var/log/mail.log
+  smtpretry check smtps://me@smtp.example.com --from me@example.com
   smtpretry send --server smtps://me@smtp.example.com letter.eml
   smtpretry fake --scenario greylist`,
 		Annotations: map[string]string{helpExit: `1   something was found, or refused for good: the same again does not help

@@ -11,13 +11,9 @@ import (
 
 // senderAddress looks at the address that mail leaves from.
 func (c *checker) senderAddress(ctx context.Context) []Step {
-	var (
-		ip    netip.Addr
-		given bool
-	)
+	ip, given := c.address() // waits for a connection, which is not this step's time
 	seq := sequence{}
 	seq.do(StepAddress, func(s *Step) {
-		ip, given = c.address()
 		why := notPublic(ip)
 		if ip.IsValid() {
 			s.About = ip.String()
@@ -36,7 +32,6 @@ func (c *checker) senderAddress(ctx context.Context) []Step {
 		default:
 			s.ok("this machine's end of the connection")
 		}
-		s.Took = 0
 	})
 	if !ip.IsValid() || notPublic(ip) != "" {
 		seq.blocked = "the address that mail leaves from is not known; --ip names it"

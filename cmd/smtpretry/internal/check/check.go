@@ -19,7 +19,7 @@ const DefaultTimeout = time.Minute
 type Config struct {
 	Domain string            // a mail domain: the hosts that take its mail are checked, on port 25
 	Host   string            // a server's name or address
-	Port   string            // 0 or empty: 465 with TLSImplicit, else 587; 25 for a Domain
+	Port   string            // empty: 465 with TLSImplicit, else 587; 25 for a Domain
 	TLS    smtpretry.TLSMode // TLSAuto: as the port wants it; see smtpretry.TLSMode
 	Guess  bool              // Domain may be a server's name instead: it is, if it has no MX record
 

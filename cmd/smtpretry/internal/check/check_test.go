@@ -108,11 +108,18 @@ func TestFaults(t *testing.T) {
 		}, afterConnect.but(skipped("resolver", "reverse-dns", "block-list zen.spamhaus.org", "block-list bl.spamcop.net", "block-list psbl.surriel.com",
 			"block-list bl.mailspike.net", "address")).but(outcomes{"connect": "fault refused", "mail": "", "rcpt <you@example.test>": "", "domain": "", "spf": "",
 			"dkim s1._domainkey.example.org": "", "dmarc": "", "mta-sts": "", "tls-rpt": ""}), ""},
+		{"in the hosts file", func(w *world) {
+			w.cfg.Host = "localhost"
+			w.cfg.TLS = smtpretry.TLSStartTLS
+			s := w.script(testserver.Config{TLS: testserver.StartTLS, Users: map[string]string{"me": "right"}})
+			w.lead("127.0.0.1:587", s.Addr())
+			w.lead("[::1]:587", s.Addr())
+		}, nil, ""},
 		{"nothing listens", func(w *world) { w.lead(serverIP+":587", closedPort(w.t)) }, afterConnect.with("connect", "fault refused"), "Nothing listens on port 587"},
 		{"nothing listens there, but elsewhere", func(w *world) {
 			w.lead(serverIP+":587", closedPort(w.t))
 			w.lead(serverIP+":465", listener(w.t, "exim-smtps"))
-		}, afterConnect.with("connect", "fault refused"), "smtps://mx.example.test:465"},
+		}, afterConnect.with("connect", "fault refused"), "smtps://me@mx.example.test:465"},
 		{"no answer", func(w *world) { w.lead(serverIP+":587", stage.Blackhole) }, afterConnect.with("connect", "fault timeout"), "firewall"},
 		{"no route", func(w *world) { w.lead(serverIP+":587", stage.Unreachable) }, afterConnect.with("connect", "fault unreachable"), "network connection"},
 		{"no IPv6 here", func(w *world) {
@@ -125,8 +132,8 @@ func TestFaults(t *testing.T) {
 		}, outcomes{"connect": "warning some-refused"}, "192.0.2.26:587: connection refused"},
 
 		// What is behind the port.
-		{"TLS at once where STARTTLS was expected", func(w *world) { w.serve("exim-smtps") }, afterGreeting.with("greeting", "fault wrong-tls-mode"), "Use smtps://mx.example.test:587"},
-		{"STARTTLS where TLS at once was expected", func(w *world) { w.implicit("postfix-tls") }, afterImplicit.with("tls", "fault wrong-tls-mode"), "Use smtp://mx.example.test:465"},
+		{"TLS at once where STARTTLS was expected", func(w *world) { w.serve("exim-smtps") }, afterGreeting.with("greeting", "fault wrong-tls-mode"), "Use smtps://me@mx.example.test:587"},
+		{"STARTTLS where TLS at once was expected", func(w *world) { w.implicit("postfix-tls") }, afterImplicit.with("tls", "fault wrong-tls-mode"), "Use smtp://me@mx.example.test:465"},
 		{"HTTP where STARTTLS was expected", func(w *world) { w.lead(serverIP+":587", httpServer(w.t, nil)) }, afterGreeting.with("greeting", "fault not-smtp"), "an HTTP server answers on port 587"},
 		{"HTTP where TLS was expected", func(w *world) { w.implicit(""); w.lead(serverIP+":465", httpServer(w.t, nil)) }, afterImplicit.with("tls", "fault not-smtp"), "an HTTP server"},
 		{"HTTPS where STARTTLS was expected", func(w *world) {
@@ -320,6 +327,10 @@ func TestFaults(t *testing.T) {
 			w.cfg.Message = w.sign("example.org", "Hello")
 			w.dns.Remove("s1._domainkey.example.org")
 		}, outcomes{"dkim s1._domainkey.example.org": "fault missing", "signature example.org": "skipped"}, ""},
+		{"no sender", func(w *world) {
+			w.cfg.From, w.cfg.Mail, w.cfg.Rcpt, w.cfg.Selector, w.cfg.Message = "", "", nil, nil, []byte("Subject: hello\n\nHello\n")
+		}, skipped("domain", "spf", "dmarc", "mta-sts", "tls-rpt").but(outcomes{"mail": "", "rcpt <you@example.test>": "",
+			"dkim s1._domainkey.example.org": "", "signature the message": "fault unsigned"}), ""},
 		{"not signed", func(w *world) { w.cfg.Message = []byte("From: me@example.org\n\nHello\n") }, outcomes{"signature the message": "fault unsigned"}, ""},
 		{"signed for another domain, and sent by it", func(w *world) {
 			w.cfg.Message = w.sign("example.net", "Hello")

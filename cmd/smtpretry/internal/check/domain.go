@@ -20,7 +20,10 @@ func (c *checker) senderDomain(ctx context.Context) []Step {
 		envelope = from
 	}
 	first := sequence{about: from}
-	if c.dns.dead {
+	switch {
+	case from == "":
+		first.blocked = "the message has no From field, and no --from was given"
+	case c.dns.dead:
 		first.blocked = because(StepResolver)
 	}
 	defer c.spf.keep(authentic{})
@@ -32,10 +35,14 @@ func (c *checker) senderDomain(ctx context.Context) []Step {
 	}
 
 	var p parts
-	start := func(name, about string, f func(*Step)) {
+	// A step's time is without what it waits for.
+	start := func(name, about string, f func(*Step), wait ...func()) {
 		p.start(func() []Step {
 			if first.blocked != "" {
 				return []Step{skipped(name, about, first.blocked)}
+			}
+			for _, w := range wait {
+				w()
 			}
 			return []Step{timed(name, about, f)}
 		})
@@ -43,12 +50,12 @@ func (c *checker) senderDomain(ctx context.Context) []Step {
 	start(StepSPF, envelope, func(s *Step) {
 		defer c.spf.keep(authentic{})
 		c.checkSPF(ctx, s, envelope)
-	})
+	}, func() { c.address() })
 	p.start(func() []Step {
 		defer c.signed.keep(authentic{})
 		return c.dkim(ctx, from, first.blocked)
 	})
-	start(StepDMARC, from, func(s *Step) { c.checkDMARC(ctx, s, from) })
+	start(StepDMARC, from, func(s *Step) { c.checkDMARC(ctx, s, from) }, func() { c.spf.wait() }, func() { c.signed.wait() })
 	start(StepMTASTS, from, func(s *Step) { c.checkMTASTS(ctx, s, from) })
 	start(StepTLSRPT, from, func(s *Step) { c.checkTLSRPT(ctx, s, from) })
 	return append(first.steps, p.wait()...)

@@ -126,14 +126,14 @@ func firstWords(conn net.Conn) string {
 func (v *visit) wrongService(ctx context.Context, s *Step, found service) {
 	port := v.c.port()
 	if found.name == "SMTP" {
-		use := "smtp://" + net.JoinHostPort(v.host, port)
+		use := v.url("smtp", port)
 		if found.tls {
 			s.fault("wrong-tls-mode", "port %s speaks TLS from the first octet, and STARTTLS was expected", port)
-			use = "smtps://" + net.JoinHostPort(v.host, port)
+			use = v.url("smtps", port)
 		} else {
 			s.fault("wrong-tls-mode", "port %s begins without TLS, and TLS from the first octet was expected", port)
 		}
-		s.advise("Use %s. By custom port 465 is TLS from the first octet, 587 and 25 are STARTTLS.", use)
+		s.advise("Use %s. By convention port 465 is TLS from the first octet, 587 and 25 are STARTTLS.", use)
 		return
 	}
 	s.fault("not-smtp", "%s answers on port %s", found, port)

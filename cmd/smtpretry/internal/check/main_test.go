@@ -3,6 +3,7 @@
 package check_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"sync"
@@ -18,6 +19,11 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		return
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "16"); err != nil { // they wait more than they work
+		fmt.Println(err)
+		os.Exit(1)
 	}
 	code := m.Run()
 	for _, s := range started.list {

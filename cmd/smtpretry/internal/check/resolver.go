@@ -15,7 +15,7 @@ import (
 var lookupTimeout = 10 * time.Second
 
 // A resolver asks the DNS. Names are taken as they are: no search domain is
-// tried. It has the methods that the libraries for SPF, DKIM and DMARC want.
+// tried, but for the server's. It has the methods that the libraries for SPF, DKIM and DMARC want.
 type resolver struct {
 	net  *net.Resolver
 	name string // of the server; empty: the system's
@@ -92,9 +92,15 @@ func (r *resolver) LookupAddr(ctx context.Context, addr string) ([]string, error
 
 // addrs returns the addresses of one family, "ip4" or "ip6".
 func (r *resolver) addrs(ctx context.Context, family, host string) ([]netip.Addr, error) {
+	return r.asDialled(ctx, family, absolute(host))
+}
+
+// asDialled is addrs as a program finds them that dials host: the hosts file and
+// the search domains come before, which they do for no name with a dot at its end.
+func (r *resolver) asDialled(ctx context.Context, family, host string) ([]netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	list, err := r.net.LookupNetIP(ctx, family, absolute(host))
+	list, err := r.net.LookupNetIP(ctx, family, host)
 	for i, ip := range list {
 		list[i] = ip.Unmap()
 	}
@@ -102,10 +108,14 @@ func (r *resolver) addrs(ctx context.Context, family, host string) ([]netip.Addr
 	return list, err
 }
 
-// notFound says whether the DNS answered that there is nothing.
+// notFound says whether the DNS answered that there is nothing, or the hosts
+// file has nothing of that family.
 func notFound(err error) bool {
-	var e *net.DNSError
-	return errors.As(err, &e) && e.IsNotFound
+	var (
+		e      *net.DNSError
+		family *net.AddrError
+	)
+	return errors.As(err, &e) && e.IsNotFound || errors.As(err, &family)
 }
 
 // isLookup says whether err is a lookup that failed.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -24,15 +25,28 @@ func (v *visit) resolve(ctx context.Context, s *Step) {
 		s.ok("an address, no name")
 		return
 	}
+	if v.c.dns.dead { // but there is the hosts file
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Second)
+		defer cancel()
+	}
 	var (
 		wg     sync.WaitGroup
 		v4, v6 []netip.Addr
 		errs   [2]error
 	)
-	wg.Go(func() { v4, errs[0] = v.c.dns.addrs(ctx, "ip4", v.host) })
-	wg.Go(func() { v6, errs[1] = v.c.dns.addrs(ctx, "ip6", v.host) })
+	wg.Go(func() { v4, errs[0] = v.c.dns.asDialled(ctx, "ip4", v.host) })
+	wg.Go(func() { v6, errs[1] = v.c.dns.asDialled(ctx, "ip6", v.host) })
 	wg.Wait()
 	v.addrs = slices.Concat(v4[:min(len(v4), maxHosts)], v6[:min(len(v6), maxHosts)])
+	if v.c.dns.dead {
+		if len(v.addrs) == 0 {
+			v.blocked = because(StepResolver)
+			s.skip("", "%s", v.blocked)
+			return
+		}
+		errs = [2]error{}
+	}
 	for i, kind := range []string{"A", "AAAA"} {
 		if errs[i] == nil || notFound(errs[i]) {
 			continue
@@ -230,7 +244,16 @@ func (v *visit) urlFor(port string) string {
 	if port == "465" {
 		scheme = "smtps"
 	}
-	return scheme + "://" + net.JoinHostPort(v.host, port)
+	return v.url(scheme, port)
+}
+
+// url is how the server would be named, with the user.
+func (v *visit) url(scheme, port string) string {
+	user := ""
+	if v.c.User != "" {
+		user = url.PathEscape(v.c.User) + "@"
+	}
+	return scheme + "://" + user + net.JoinHostPort(v.host, port)
 }
 
 func addrOf(a net.Addr) netip.Addr {

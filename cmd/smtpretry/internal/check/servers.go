@@ -23,9 +23,6 @@ func (c *checker) servers(ctx context.Context) ([]Step, []Dialogue) {
 	var wg sync.WaitGroup
 	for i, host := range hosts {
 		v := &visit{c: c, host: host, sequence: sequence{about: host}}
-		if c.dns.dead && !isAddress(host) {
-			v.blocked = because(StepResolver)
-		}
 		visits[i] = v
 		wg.Go(func() { v.reach(ctx) })
 	}
