@@ -97,7 +97,7 @@ func adviceOnRate(scope Scope, permanent bool) string {
 	s := "More mail per time than this server allows to "
 	switch scope {
 	case ScopeAccount:
-		s = "The sending quota of this login is used up. Hold everything it sends; daily quotas come back within 24 hours. To send more, spread the mail over time or ask for a higher quota."
+		s = "This login has sent what it may for now. Hold everything it sends: a rate comes back within seconds or minutes, a daily quota within 24 hours. To send more, spread the mail over time or ask for a higher limit."
 		if permanent {
 			s += " The server calls this refusal final: do not repeat it before the quota is back."
 		}

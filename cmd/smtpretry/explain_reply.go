@@ -188,7 +188,7 @@ func waiting(v smtpretry.Verdict) string {
 	case smtpretry.CauseTooManyRecipients:
 		return "is not needed: the rest can go at once"
 	case smtpretry.CauseReputation, smtpretry.CauseSenderPolicy, smtpretry.CauseContent, smtpretry.CauseSize, smtpretry.CauseLoop,
-		smtpretry.CauseRelayDenied, smtpretry.CauseBadSender, smtpretry.CauseProtocol:
+		smtpretry.CauseRelayDenied, smtpretry.CauseBadSender, smtpretry.CauseProtocol, smtpretry.CauseTLS:
 		s = "alone does not help"
 	}
 	if v.RetryAfter > 0 {
