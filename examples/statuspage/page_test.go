@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/emersion/go-smtp"
@@ -233,6 +234,33 @@ func TestMany(t *testing.T) {
 	}
 	if took := eval[float64](b, "performance.getEntriesByType('navigation')[0].domComplete"); took > 5000 {
 		t.Errorf("the page took %.0f ms", took)
+	}
+}
+
+// TestForReaders: what a screen reader is told is the same on a desk and on a phone,
+// where the table looks like cards.
+func TestForReaders(t *testing.T) {
+	address, host := mount(t, many(t))
+	b := newTab(t, host)
+	for _, width := range []int64{1300, 390} {
+		b.size(width, 800, width < 500)
+		b.open(address)
+		tree, err := chromedp.Call(b.ctx, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		roles := map[string]int{}
+		for _, node := range tree.Nodes {
+			if !node.Ignored {
+				roles[fmt.Sprint(node.Role.Value)]++
+			}
+		}
+		for role, want := range map[string]int{`"banner"`: 1, `"main"`: 1, `"navigation"`: 3, `"search"`: 1, `"table"`: 1, `"caption"`: 1, `"row"`: 51,
+			`"columnheader"`: 7, `"rowheader"`: 50, `"cell"`: 300, `"status"`: 1, `"image"`: 1} {
+			if roles[role] != want {
+				t.Errorf("%d wide: %d of %s, want %d: %v", width, roles[role], role, want, roles)
+			}
+		}
 	}
 }
 
