@@ -121,3 +121,23 @@ func ExampleWait_Context() {
 	}})
 	// Output: request 7 has waited for: retry
 }
+
+// Metrics and a status page each have a Trace; a Client takes one.
+func ExampleJoinTraces() {
+	metrics := &smtpretry.Trace{Attempted: func(a smtpretry.Attempt) { fmt.Println("counted:", a.Host) }}
+	page := &smtpretry.Trace{
+		Began:     func(ctx context.Context, _ *smtpretry.Message) context.Context { fmt.Println("shown"); return ctx },
+		Attempted: func(a smtpretry.Attempt) { fmt.Println("shown:", a.Host) },
+	}
+	t := smtpretry.JoinTraces(metrics, nil, page)
+
+	// What a Client does with it:
+	t.Began(context.Background(), &smtpretry.Message{})
+	t.Attempted(smtpretry.Attempt{Host: "mail.example.net"})
+	fmt.Println("somebody listens to waits:", t.Waiting != nil)
+	// Output:
+	// shown
+	// counted: mail.example.net
+	// shown: mail.example.net
+	// somebody listens to waits: false
+}

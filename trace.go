@@ -182,3 +182,38 @@ func (d *delivery) finished(ctx context.Context, r *Result, err error) {
 		l.Warn("smtp message not sent to all", "host", c.host, "outcome", r.String(), "attempts", len(r.Attempts), "error", err)
 	}
 }
+
+// JoinTraces returns a Trace that tells each of the given ones, in their order, such
+// as those of metrics and of a status page. Nil ones are left out.
+func JoinTraces(traces ...*Trace) *Trace {
+	var all Trace
+	for _, t := range traces {
+		if t == nil {
+			continue
+		}
+		if first, then := all.Began, t.Began; first == nil {
+			all.Began = then
+		} else if then != nil {
+			all.Began = func(ctx context.Context, m *Message) context.Context { return then(first(ctx, m), m) }
+		}
+		all.Attempted = both(all.Attempted, t.Attempted)
+		all.Waiting = both(all.Waiting, t.Waiting)
+		all.Waited = both(all.Waited, t.Waited)
+		all.Finished = both(all.Finished, t.Finished)
+	}
+	return &all
+}
+
+// both returns a function that calls two, nil if neither is there.
+func both[T any](first, then func(T)) func(T) {
+	switch {
+	case first == nil:
+		return then
+	case then == nil:
+		return first
+	}
+	return func(x T) {
+		first(x)
+		then(x)
+	}
+}
