@@ -139,7 +139,7 @@ func (w *sending) trace(name string) *smtpretry.Trace {
 				}
 				words := said(r.Verdict)
 				if strings.TrimSpace(words) == "" && a.Err != nil {
-					words = a.Err.Error()
+					words = ui.Line(a.Err.Error())
 				}
 				tell("%s: again %s", words, when(r.Next, a.End))
 				return // the others mostly got the same
@@ -208,6 +208,9 @@ func (w *sending) print(name string, m *smtpretry.Message, got sent, err error) 
 		if r.State != smtpretry.Accepted && r.Verdict.Rule == "" {
 			words = "not offered to the server"
 		}
+		if why := failure(got.result, r); why != "" {
+			words = strings.Replace(words, "no reply", "no reply: "+why, 1)
+		}
 		fmt.Fprintf(to, "%s%s  %s  %s\n", p, w.Paint(style, fmt.Sprintf("%-8s", r.State)), r.Address, words)
 		if advice := r.Verdict.Advice(); advice != "" {
 			fmt.Fprintf(to, "          %s\n", wrap(advice, w.Width()-10, 10))
@@ -216,6 +219,16 @@ func (w *sending) print(name string, m *smtpretry.Message, got sent, err error) 
 	if err != nil && !w.sendmail {
 		fmt.Fprintf(w.Err, "smtpretry: %s%s\n", p, reasons(err))
 	}
+}
+
+// failure says what went wrong for a recipient where no reply tells it.
+func failure(res *smtpretry.Result, r smtpretry.Recipient) string {
+	for _, a := range slices.Backward(res.Attempts) {
+		if a.Err != nil && a.Verdict.Code == 0 && a.Verdict.Rule == r.Verdict.Rule {
+			return ui.Line(a.Err.Error())
+		}
+	}
+	return ""
 }
 
 // reasons says why it ended, without the replies, which stand above.

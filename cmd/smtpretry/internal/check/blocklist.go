@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 	"strings"
+
+	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/ui"
 )
 
 // A List is a DNS block list that is asked if no other is named.
@@ -115,7 +117,7 @@ func (c *checker) blockList(ctx context.Context, s *Step, ip netip.Addr, zone st
 	}
 	if txt, err := c.dns.LookupTXT(ctx, name); err == nil {
 		for _, t := range txt[:min(len(txt), 4)] {
-			s.detail("%q", clean(t))
+			s.detail("%q", ui.Line(t))
 		}
 	}
 	text := "listed by " + list.Name

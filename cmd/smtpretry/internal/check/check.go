@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/smtpretry/smtpretry"
+	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/ui"
 )
 
 // DefaultTimeout is the time that a check may take in all.
@@ -203,7 +204,7 @@ func (c *checker) target() string {
 	if c.User != "" {
 		user = c.User + "@"
 	}
-	return scheme + "://" + clean(user+net.JoinHostPort(c.Host, c.port()))
+	return scheme + "://" + ui.Line(user+net.JoinHostPort(c.Host, c.port()))
 }
 
 func (c *checker) implicit() bool {

@@ -12,6 +12,8 @@ import (
 	"net/textproto"
 	"strings"
 	"time"
+
+	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/ui"
 )
 
 // How long a server may take for one reply. For the first it is longer: some
@@ -96,7 +98,7 @@ func (s *session) reply(ctx context.Context, d time.Duration, want string) (text
 		}
 		if len(line) < 3 || strings.Trim(line[:3], "0123456789") != "" || len(line) > 3 && line[3] != ' ' && line[3] != '-' {
 			s.broken = true
-			return "", textproto.ProtocolError("no reply: " + clean(line))
+			return "", textproto.ProtocolError("no reply: " + ui.Line(line))
 		}
 		lines = append(lines, strings.TrimSpace(line[min(len(line), 4):]))
 		if len(line) == 3 || line[3] == ' ' {
@@ -123,7 +125,7 @@ func (s *session) line() (string, error) {
 		return "", err
 	}
 	line := s.redact(strings.TrimRight(string(b), "\r\n"))
-	s.Lines = append(s.Lines, Line{At: time.Now(), Text: clean(line)})
+	s.Lines = append(s.Lines, Line{At: time.Now(), Text: ui.Line(line)})
 	return line, nil
 }
 
@@ -137,7 +139,7 @@ func (s *session) say(ctx context.Context, line, shown string) error {
 	if shown == "" {
 		shown = line
 	}
-	s.Lines = append(s.Lines, Line{At: time.Now(), Client: true, Text: clean(shown)})
+	s.Lines = append(s.Lines, Line{At: time.Now(), Client: true, Text: ui.Line(shown)})
 	_, err := io.WriteString(s.conn, line+"\r\n")
 	s.broken = s.broken || err != nil
 	return err

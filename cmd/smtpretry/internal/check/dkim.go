@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/emersion/go-msgauth/dkim"
+
+	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/ui"
 )
 
 const (
@@ -95,10 +97,10 @@ func tagList(record string) (map[string]string, error) {
 		name, value, ok := strings.Cut(part, "=")
 		name = strings.TrimSpace(name)
 		if !ok || name == "" {
-			return nil, fmt.Errorf("%q is no tag", clean(part))
+			return nil, fmt.Errorf("%q is no tag", ui.Line(part))
 		}
 		if _, twice := tags[name]; twice {
-			return nil, fmt.Errorf("%q stands twice", clean(name))
+			return nil, fmt.Errorf("%q stands twice", ui.Line(name))
 		}
 		tags[name] = strings.Join(strings.Fields(value), "")
 	}
@@ -135,7 +137,7 @@ func publicKey(kind, p string) (bits int, name string, err error) {
 		}
 		return 256, kind, nil
 	}
-	return 0, "", fmt.Errorf("k=%s is no kind of key that is in use", clean(kind))
+	return 0, "", fmt.Errorf("k=%s is no kind of key that is in use", ui.Line(kind))
 }
 
 // A signed is what a signature names: its domain and the record with its key.

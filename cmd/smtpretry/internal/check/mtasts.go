@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/ui"
 )
 
 const (
@@ -118,10 +120,10 @@ func (c *checker) fetchPolicy(ctx context.Context, domain string) (*stsPolicy, e
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the web server says %s", clean(res.Status))
+		return nil, fmt.Errorf("the web server says %s", ui.Line(res.Status))
 	}
 	if kind, _, err := mime.ParseMediaType(res.Header.Get("Content-Type")); err != nil || kind != "text/plain" {
-		return nil, fmt.Errorf("it is %q, not text/plain", clean(res.Header.Get("Content-Type")))
+		return nil, fmt.Errorf("it is %q, not text/plain", ui.Line(res.Header.Get("Content-Type")))
 	}
 	text, err := io.ReadAll(io.LimitReader(res.Body, maxPolicy))
 	if err != nil {
@@ -146,7 +148,7 @@ func parsePolicy(text string) (*stsPolicy, error) {
 		case "max_age":
 			n, err := strconv.ParseUint(value, 10, 32)
 			if err != nil {
-				return nil, fmt.Errorf("max_age %q is no number of seconds", clean(value))
+				return nil, fmt.Errorf("max_age %q is no number of seconds", ui.Line(value))
 			}
 			p.maxAge = time.Duration(n) * time.Second
 		}
@@ -155,7 +157,7 @@ func parsePolicy(text string) (*stsPolicy, error) {
 	case version != "STSv1":
 		return nil, errors.New("it has no line \"version: STSv1\"")
 	case p.mode != "enforce" && p.mode != "testing" && p.mode != "none":
-		return nil, fmt.Errorf("its mode %q is none of enforce, testing, none", clean(p.mode))
+		return nil, fmt.Errorf("its mode %q is none of enforce, testing, none", ui.Line(p.mode))
 	case p.maxAge == 0:
 		return nil, errors.New("it has no max_age")
 	case len(p.mx) == 0 && p.mode != "none":

@@ -8,9 +8,9 @@ import (
 	"net"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/smtpretry/smtpretry"
+	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/ui"
 )
 
 // A Result says how one step ended.
@@ -125,7 +125,7 @@ func asJSON(v any) ([]byte, error) {
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 func (s *Step) set(r Result, finding, format string, args ...any) *Step {
-	s.Result, s.Finding, s.Text = r, finding, clean(fmt.Sprintf(format, args...))
+	s.Result, s.Finding, s.Text = r, finding, ui.Line(fmt.Sprintf(format, args...))
 	return s
 }
 
@@ -151,7 +151,7 @@ func (s *Step) skip(finding, format string, args ...any) *Step {
 
 // advise says what to change.
 func (s *Step) advise(format string, args ...any) {
-	s.Advice = clean(fmt.Sprintf(format, args...))
+	s.Advice = ui.Line(fmt.Sprintf(format, args...))
 }
 
 // passing marks a fault that may go away by itself.
@@ -161,7 +161,7 @@ func (s *Step) passing() *Step {
 }
 
 func (s *Step) detail(format string, args ...any) {
-	s.Details = append(s.Details, clean(fmt.Sprintf(format, args...)))
+	s.Details = append(s.Details, ui.Line(fmt.Sprintf(format, args...)))
 }
 
 // refused makes the step a fault of what the server said, or of what came in
@@ -195,24 +195,6 @@ func (s *Step) failedLookup(err error) {
 
 // oneOf is a list for people.
 func oneOf(words []string) string { return strings.Join(words, ", ") }
-
-// maxText is the longest line of what a server said that is kept.
-const maxText = 500
-
-// clean makes a line of a text that may come from anybody: nothing in it ends
-// a line or moves a cursor.
-func clean(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
-	if len(text) > maxText {
-		text = strings.ToValidUTF8(text[:maxText], "") + " …"
-	}
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text)
-}
 
 // sequence is a row of steps each of which needs those before.
 type sequence struct {
