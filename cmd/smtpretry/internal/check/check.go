@@ -223,12 +223,23 @@ func (c *checker) port() string {
 	return "587"
 }
 
-// submits says whether the server is one to log in to.
+// submits says whether the server is one that programs hand their mail to. Those
+// that take mail from other servers are on port 25 only; on this machine, mail is
+// handed over without TLS.
 func (c *checker) submits() bool {
 	if c.Domain != "" {
 		return false
 	}
-	return c.User != "" || c.implicit() || c.port() == "587" || c.port() == "submission"
+	if c.User != "" || c.implicit() {
+		return true
+	}
+	switch c.port() {
+	case "25", "smtp":
+		return false
+	case "587", "submission":
+		return true
+	}
+	return !isLoopback(c.Host)
 }
 
 // address returns the address that mail leaves from, and whether it was given.

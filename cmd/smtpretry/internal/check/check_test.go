@@ -173,6 +173,14 @@ func TestFaults(t *testing.T) {
 		{"expired certificate, Postfix", func(w *world) { w.serve("postfix-tls-expired") }, afterCertificate.with("certificate", "fault expired"), "Renew"},
 		{"expired certificate within TLS", func(w *world) { w.implicit("exim-smtps-expired") },
 			afterGreeting.but(skipped("greeting")).but(outcomes{"tls": "ok", "certificate": "fault expired"}), "Renew"},
+		{"expired certificate of a relay without a login", func(w *world) {
+			w.cfg.Port, w.cfg.User, w.cfg.Password, w.cfg.Rcpt = "2525", "", "", nil
+			w.serve("postfix-tls-expired")
+		}, skipped("auth").but(outcomes{"certificate": "fault expired", "mail": "", "rcpt <you@example.test>": ""}), "Renew"},
+		{"expired certificate of a server that takes mail from others", func(w *world) {
+			w.cfg.Port, w.cfg.User, w.cfg.Password, w.cfg.Rcpt = "25", "", "", nil
+			w.serve("postfix-tls-expired")
+		}, outcomes{"certificate": "note expired", "mail": "", "rcpt <you@example.test>": ""}, "deliver to it nevertheless"},
 		{"certificate of another host", func(w *world) { w.serve("exim-tls-othername") }, afterCertificate.with("certificate", "fault wrong-name"), "for other.example.test, not for mx.example.test"},
 		{"certificate signed by itself", func(w *world) { w.serve("exim-tls-unknownca") }, afterCertificate.with("certificate", "fault self-signed"), "Get a certificate"},
 		{"certificate of an unknown authority", func(w *world) {
