@@ -56,7 +56,12 @@ See docs/check.md for each step.`,
                          terminal, and elsewhere the login is skipped
 SMTPRETRY_PASSWORD_FILE  a file whose first line is the password`,
 		},
-		Args: cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("name one server or domain, such as smtps://me@smtp.example.com or example.com")
+			}
+			return nil
+		},
 	}
 	f := cmd.Flags()
 	f.SortFlags = false

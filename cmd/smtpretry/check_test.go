@@ -260,8 +260,8 @@ func TestCheckUsage(t *testing.T) {
 		{"smtp.example.com --ip here", "no IP address"},
 		{"smtp.example.com --timeout 0s", "--timeout"},
 		{"smtp.example.com --helo <me>", "--helo"},
-		{"", "arg"},
-		{"a b", "arg"},
+		{"", "name one server or domain"},
+		{"a b", "name one server or domain"},
 	} {
 		got := call(t.Context(), nil, nil, append([]string{"check"}, strings.Split(strings.TrimSpace(test.args), " ")...)...)
 		if test.args == "" {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/ui"
 )
 
 // What every shell's script asks for: the built program's own proposals.
@@ -88,5 +90,14 @@ __start_smtpretry; echo "${COMPREPLY[*]}"`
 	out, err := cmd.Output() // it complains of compopt, which wants a line editor
 	if got := strings.Fields(string(out)); err != nil || !slices.Equal(got, []string{"greeting", "greylist", "explain"}) {
 		t.Errorf("bash completes to %q: %v", out, err)
+	}
+}
+
+func TestCompletionOfNoShell(t *testing.T) {
+	if got := call(t.Context(), nil, nil, "completion", "tcsh"); got.code != ui.Usage || !strings.Contains(got.errs, `"tcsh"`) {
+		t.Errorf("exit code %d, %q, want %d", got.code, got.errs, ui.Usage)
+	}
+	if got := call(t.Context(), nil, nil, "completion"); got.code != ui.OK || !strings.Contains(got.out, "powershell") {
+		t.Errorf("exit code %d, %q, want the shells", got.code, got.out)
 	}
 }

@@ -83,6 +83,7 @@ terminal, and never where NO_COLOR is set.`,
 65  the input is faulty
 66  a file cannot be opened
 69  the server refuses service
+70  a fault of the program
 73  an output file cannot be written
 74  reading or writing failed
 75  temporary: the same may work later
@@ -104,6 +105,12 @@ terminal, and never where NO_COLOR is set.`,
 	root.PersistentFlags().BoolVar(&u.JSON, "json", false, "print JSON, one value on a line")
 	for _, make := range subcommands {
 		root.AddCommand(make(u))
+	}
+	// For a shell that it does not know, cobra's command would print its help and end with 0.
+	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil {
+		c.Args = cobra.NoArgs
+		c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	}
 	return root, begun
 }
