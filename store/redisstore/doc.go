@@ -1,8 +1,8 @@
 // Package redisstore keeps in Redis, or what speaks like it, what limiters of
 // several processes share, so that together they stay within one limit:
 //
-//	client := redis.NewClient(&redis.Options{Addr: "localhost:6379"})
-//	store := redisstore.New(client, redisstore.Options{})
+//	rdb := redis.NewClient(&redis.Options{Addr: "localhost:6379"})
+//	store := redisstore.New(rdb, redisstore.Options{})
 //	limiter := smtpretry.NewLimiter(smtpretry.Limit{Rate: smtpretry.PerSecond(14)})
 //	err := limiter.Share(store, smtpretry.ShareOptions{})
 //	client, err := smtpretry.New(smtpretry.Config{Limiter: limiter, ...})
