@@ -140,6 +140,8 @@ func TestFaults(t *testing.T) {
 			w.lead(serverIP+":587", httpServer(w.t, webTLS(w.t, "mx.example.test", w.cfg.Roots)))
 		}, afterGreeting.with("greeting", "fault not-smtp"), "an HTTPS server"},
 		{"POP3", func(w *world) { w.lead(serverIP+":587", says(w.t, "+OK POP3 ready\r\n")) }, afterGreeting.with("greeting", "fault not-smtp"), "a POP3 server"},
+		{"IMAP", func(w *world) { w.lead(serverIP+":587", says(w.t, "* OK IMAP4rev1 ready\r\n")) }, afterGreeting.with("greeting", "fault not-smtp"), "an IMAP server"},
+		{"LMTP", func(w *world) { w.script(testserver.Config{LMTP: true}) }, afterHello.with("hello", "fault not-smtp"), "an LMTP server"},
 		{"noise", func(w *world) { w.lead(serverIP+":587", says(w.t, "\x00\x01\x02 hello\r\n")) }, afterGreeting.with("greeting", "fault not-smtp"), "no mail server"},
 		{"silence", func(w *world) { w.lead(serverIP+":587", says(w.t, "")) }, afterGreeting.with("greeting", "fault no-greeting"), "says nothing"},
 		{"closed without a word", func(w *world) {

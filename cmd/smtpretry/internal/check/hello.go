@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/textproto"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,14 +88,28 @@ func isReset(err error) bool {
 	return errors.As(err, &op) && !op.Timeout()
 }
 
+func isUnknownCommand(err error) bool {
+	var reply *textproto.Error
+	return errors.As(err, &reply) && (reply.Code == 500 || reply.Code == 502)
+}
+
 // hello says EHLO and tells what the server offers.
 func (v *visit) hello(ctx context.Context, s *Step) {
 	text, err := v.talk.ask(ctx, "250", "EHLO "+v.c.LocalName)
 	if isReply(err) && !v.talk.broken {
 		// RFC 5321 section 3.2: a server without extensions.
-		if _, err := v.talk.ask(ctx, "250", "HELO "+v.c.LocalName); err == nil {
+		_, helo := v.talk.ask(ctx, "250", "HELO "+v.c.LocalName)
+		if helo == nil {
 			s.note("no-esmtp", "the server knows HELO only, and no extensions")
 			return
+		}
+		// RFC 2033 section 4.1: a server for LMTP knows neither.
+		if isUnknownCommand(err) && isUnknownCommand(helo) {
+			if _, err := v.talk.ask(ctx, "250", "LHLO "+v.c.LocalName); err == nil {
+				s.fault("not-smtp", "an LMTP server answers on port %s", v.c.port()).
+					advise("It puts mail into mailboxes, for the mail server before it: send through that one.")
+				return
+			}
 		}
 	}
 	if err != nil {

@@ -31,7 +31,7 @@ func (s service) String() string {
 		return "an HTTPS server"
 	case s.tls:
 		return "a server for " + s.name + " within TLS"
-	case s.name == "HTTP", s.name == "SMTP", s.name == "SSH":
+	case s.name == "HTTP", s.name == "IMAP", s.name == "SMTP", s.name == "SSH":
 		return "an " + s.name + " server"
 	}
 	return "a " + s.name + " server"
