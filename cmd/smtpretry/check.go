@@ -58,7 +58,7 @@ SMTPRETRY_PASSWORD_FILE  a file whose first line is the password`,
 		},
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return fmt.Errorf("name one server or domain, such as smtps://me@smtp.example.com or example.com")
+				return errors.New("name one server or domain, such as smtps://me@smtp.example.com or example.com")
 			}
 			return nil
 		},

@@ -118,7 +118,7 @@ SMTPRETRY_QUEUE          the queue, if there is no server`,
 	flags.StringVar(&s.ca, "ca", "", "trust the certificates in this PEM `file`, too")
 	flags.StringArrayVar(&s.files, "file", nil, "a message `file`, whatever its name; may be repeated")
 	flags.StringVar(&s.policy, "policy", "default", "when to try again: default (for 15 minutes), interactive (30 s), queue (5 days), once")
-	flags.DurationVar(&s.giveUp, "for", 0, "keep trying for this `time`, such as 1h, whatever the policy says")
+	flags.DurationVar(&s.giveUp, "for", 0, "keep trying for this `time`, such as 1h, whatever the policy says; a try that is under way is not cut off")
 	flags.StringVar(&s.rate, "rate", "", "send at most this many messages per time, such as 14/s, 100/min, 500/h, or unlimited (default: what is known of the server, else what it is found to take)")
 	flags.IntVar(&s.conns, "conns", 1, "connections at once")
 	flags.StringVar(&s.queue, "queue", "", "put into this durable `queue` instead: an SQLite file or a postgres:// URL")
