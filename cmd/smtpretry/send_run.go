@@ -224,7 +224,7 @@ func (w *sending) print(name string, m *smtpretry.Message, got sent, err error) 
 // failure says what went wrong for a recipient where no reply tells it.
 func failure(res *smtpretry.Result, r smtpretry.Recipient) string {
 	for _, a := range slices.Backward(res.Attempts) {
-		if a.Err != nil && a.Verdict.Code == 0 && a.Verdict.Rule == r.Verdict.Rule {
+		if a.Err != nil && r.Verdict.Code == 0 && a.Verdict.Code == 0 && a.Verdict.Rule == r.Verdict.Rule {
 			return ui.Line(a.Err.Error())
 		}
 	}
