@@ -29,7 +29,7 @@ type Explanation struct {
 	Open    int     // connections, those being opened or closed included
 	Idle    int     // connections kept for the next message
 	Tokens  float64 // messages that Rate and Burst let start at once; 0 if Limit.Rate is
-	Shared  string  // for people: how the limit is shared with other processes; empty if it is not
+	Shared  string  // for people: whether the store by which it is shared with other processes is reached, and what follows; empty if it is not shared
 	MaxSize int64   // octets of a message, as announced in the reply to EHLO (SIZE, RFC 1870); 0 if not known
 }
 
@@ -79,7 +79,7 @@ func (e Explanation) String() string {
 	}
 	b.WriteByte('\n')
 	if e.Shared != "" {
-		fmt.Fprintf(&b, "Store: %s.\n", e.Shared)
+		fmt.Fprintf(&b, "Shared with other processes; the store %s.\n", e.Shared)
 	}
 	if e.MaxSize > 0 {
 		fmt.Fprintf(&b, "MaxSize %d: %s (RFC 1870).\n", e.MaxSize, OriginEHLO)
