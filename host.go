@@ -134,6 +134,9 @@ func (h *host) readyToDial(now int64) (at int64, by string) {
 	if h.idle.oldest != nil {
 		open--
 	}
+	if r := h.remote; r != nil && r.alone && h.bounds.maxConns > 0 && now < r.calm {
+		return r.calm, bindStore
+	}
 	return h.state.readyToDial(&h.bounds, open, now)
 }
 
@@ -273,6 +276,9 @@ func (h *host) arm(now, at int64) {
 		at = min(at, later(l.since, int64(idleMax)))
 		if h.crowded() > 0 || h.unwanted() {
 			at = now
+		}
+		if h.shared() {
+			at = min(at, h.remote.lease)
 		}
 	}
 	if len(h.expiring) > 0 {

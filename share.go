@@ -1,8 +1,8 @@
 package smtpretry
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -54,7 +54,6 @@ const (
 // A sharing is how all hosts of a limiter are shared.
 type sharing struct {
 	store Store
-	node  string // this limiter, and no other that ever was
 	lease int64
 	alone float64
 }
@@ -99,7 +98,7 @@ func (l *Limiter) Share(store Store, o ShareOptions) error {
 	if o.Lease == 0 {
 		o.Lease = defaultLease
 	}
-	l.sharing = &sharing{store: store, node: rand.Text(), lease: int64(o.Lease), alone: o.Alone}
+	l.sharing = &sharing{store: store, lease: int64(o.Lease), alone: o.Alone}
 	l.base = l.base.Add(-longestSaved) // what the others did before us has its time too
 	return nil
 }
@@ -109,6 +108,7 @@ func (l *Limiter) Share(store Store, o ShareOptions) error {
 // has done since. The host's mutex guards it.
 type remote struct {
 	*sharing
+	node    string        // this host here, and no other that ever was: its numbers begin anew
 	talking bool          // a conversation with the store is under way
 	quiet   chan struct{} // is closed when that ends
 	number  uint64        // of the last request
@@ -138,13 +138,14 @@ type remote struct {
 	again int64 // when it is asked again
 	alone bool  // this process keeps to its own part
 	cut   bool  // so does h's state
+	calm  int64 // it opens no connection before: others close what is beyond their part
 	back  int64 // then it asks again; 0: the store is away
 }
 
 // busy says whether the store still has to hear of h.
 func (h *host) busy() bool {
 	r := h.remote
-	return r != nil && (r.talking || len(r.events) > 0 || r.told != (share{}) || h.mine() != (share{}))
+	return r != nil && (r.talking || len(r.events) > 0 || r.lone.msgs > 0 || r.told != (share{}) || h.mine() != (share{}))
 }
 
 // mine returns what this process holds of h.
@@ -343,6 +344,10 @@ func (h *host) lose(err error, now int64) {
 		h.part(now)
 	}
 	h.dispatch(now)
+	if r.alone { // then who waits is in no hurry to be answered
+		at, by := h.ahead(now)
+		h.refuseOnce(at, cmp.Or(by, bindConns))
+	}
 }
 
 // part leaves h's state the part that this process keeps to by itself.
@@ -352,7 +357,7 @@ func (h *host) part(now int64) {
 		return
 	}
 	mine := h.mine()
-	r.cut, r.others, r.hungry = true, share{}, 0
+	r.cut, r.others, r.hungry, r.calm = true, share{}, 0, later(now, aloneFor)
 	h.state.setShare(mine)
 	h.state.shrink(r.sharing.alone, now)
 	h.state.drain(&h.bounds, now)

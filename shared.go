@@ -177,11 +177,11 @@ func (s *sharedHost) serve(r *sharedRequest, now int64) sharedReply {
 		}
 	}
 	n.events = r.first + uint64(len(r.events))
+	b = s.compose(b, now) // a store that has forgotten all has no limit before
 	s.catchUp(&b, r.lone.msgs, r.lone.rcpts, now)
 	if r.missed {
 		s.state.drain(&b, now)
 	}
-	b = s.compose(b, now)
 	s.total()
 
 	var p sharedReply
@@ -288,7 +288,7 @@ func (s *sharedHost) expire(b *bounds, lease, now int64) {
 	for i := range s.nodes {
 		n := &s.nodes[i]
 		if silent > lease {
-			n.until = later(now, lease)
+			n.until = max(n.until, later(now, lease)) // its own may be longer
 		}
 		if silent > heldFor {
 			n.heard = now
