@@ -3,6 +3,7 @@ package smtpretry
 import (
 	"fmt"
 	"hash/crc32"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"strings"
@@ -53,6 +54,9 @@ func filled(rng *rand.Rand) sharedHost {
 	s.state.quotas, s.state.rcptQuotas = s.state.quotas[:1:1], s.state.rcptQuotas[:1:1]
 	s.limit.Burst, s.limit.PerMessage = 3, 4
 	s.seen, s.skew = 1<<50, 1<<40
+	for i := range s.nodes {
+		s.nodes[i].part /= 4
+	}
 	s.state.setShare(share{})
 	return s
 }
@@ -141,5 +145,29 @@ func describe(b *strings.Builder, t reflect.Type) {
 		describe(b, t.Elem())
 	default:
 		b.WriteString(t.Kind().String())
+	}
+}
+
+// TestSharedHostile: what is stored and cannot be is refused, rather than met later
+// by an arithmetic that does not expect it.
+func TestSharedHostile(t *testing.T) {
+	for name, spoil := range map[string]func(*sharedHost){
+		"a process's quota of no time": func(s *sharedHost) { s.nodes[0].own.Quotas = []Quota{{N: 1000, Per: 1}} },
+		"a learned quota of no time":   func(s *sharedHost) { s.state.learned.quota = []Quota{{N: 1000, Per: 1}} },
+		"a pause's row":                func(s *sharedHost) { s.state.pause.row = -1 },
+		"a ceiling's row":              func(s *sharedHost) { s.state.learned.conns.row = -1 },
+		"tries in vain":                func(s *sharedHost) { s.state.learned.rate.vain = -1 },
+		"a pace":                       func(s *sharedHost) { s.state.learned.rate.pace.every = -1 },
+		"a part":                       func(s *sharedHost) { s.nodes[0].part = -1 },
+		"a part that is no number":     func(s *sharedHost) { s.nodes[0].part = math.NaN() },
+	} {
+		s := filled(rand.New(rand.NewPCG(1, 1)))
+		if _, _, err := decodeShared(s.encode(0), s.seen, s.seen); err != nil {
+			t.Fatal(err)
+		}
+		spoil(&s)
+		if _, _, err := decodeShared(s.encode(0), s.seen, s.seen); err != errSharedDamaged {
+			t.Errorf("%s: %v, want that it is damaged", name, err)
+		}
 	}
 }
