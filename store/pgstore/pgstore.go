@@ -133,7 +133,7 @@ func (s *Store) update(ctx context.Context, c *pgx.Conn, host string, change fun
 // begin opens a transaction that holds the host's row. With an error there is none.
 func (s *Store) begin(ctx context.Context, c *pgx.Conn, host string) (stored []byte, now time.Time, err error) {
 	b := &pgx.Batch{}
-	b.Queue("BEGIN")
+	b.Queue("BEGIN ISOLATION LEVEL READ COMMITTED") // in any other, whoever waited for the row fails
 	b.Queue(s.lock)
 	b.Queue(s.read, s.account, host).QueryRow(func(row pgx.Row) error { return row.Scan(&stored) })
 	b.Queue(`SELECT clock_timestamp()`).QueryRow(func(row pgx.Row) error { return row.Scan(&now) })

@@ -128,6 +128,34 @@ func TestConformDurable(t *testing.T) {
 	storetest.Conform(t, opener(t, pgstore.Options{Durable: true, Account: "o'ne"}))
 }
 
+// It works the same whatever the database's default isolation is, and however pgx
+// is told to talk, as a pooler in transaction mode needs it.
+func TestConformSettings(t *testing.T) {
+	base, _ := place(t)
+	for name, more := range map[string]string{
+		"serializable":    "default_transaction_isolation=serializable",
+		"repeatable read": "default_transaction_isolation=repeatable%20read",
+		"exec":            "default_query_exec_mode=exec",
+		"simple protocol": "default_query_exec_mode=simple_protocol",
+	} {
+		t.Run(name, func(t *testing.T) {
+			url, table := place(t)
+			between := "?"
+			if strings.Contains(base, "?") {
+				between = "&"
+			}
+			storetest.Conform(t, func(t testing.TB) smtpretry.Store {
+				t.Helper()
+				s, err := open(t.Context(), url+between+more, table, pgstore.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s
+			})
+		})
+	}
+}
+
 // Accounts do not share.
 func TestAccounts(t *testing.T) {
 	url, table := place(t)
