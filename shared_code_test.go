@@ -112,7 +112,18 @@ func FuzzSharedCode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		s.serve(&sharedRequest{node: "n", number: 1 << 63, lease: 1, want: &want{any: true, rcpts: 1, dial: true}}, s.seen+1)
+		q := sharedRequest{node: "n", number: 1, lease: 1, missed: true, want: &want{any: true, rcpts: 1, dial: true}}
+		q.lone.msgs, q.lone.rcpts = 1, 2
+		for _, v := range []Verdict{{}, {Class: Temporary, Cause: CauseRateLimit, Scope: ScopeHost}, {Class: Temporary, Cause: CauseConnectionLimit, Scope: ScopeHost},
+			{Class: Temporary, Cause: CauseOverload, Scope: ScopeHost}, {Class: Temporary, Cause: CauseReputation, Scope: ScopeHost}} {
+			q.events = append(q.events, event{kind: eventReported, from: s.seen, at: s.seen + 1, what: report{verdict: v, accepted: v.Class == 0}})
+		}
+		for kind := eventCharged; kind < eventReported; kind++ {
+			q.events = append(q.events, event{kind: kind, rcpts: 1})
+		}
+		s.serve(&q, s.seen+1)
+		limits := s.bounds()
+		s.state.charge(&limits, 1, s.seen+2)
 	})
 }
 
