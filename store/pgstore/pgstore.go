@@ -51,7 +51,9 @@ const (
 )
 
 // New returns a Store in the database of pool, which stays the caller's. It makes
-// the table if it is missing, which takes the right to.
+// the table if it is missing, which takes the right to. Each host that is being
+// talked about takes one connection of the pool for a moment; where others keep
+// them all for longer, that is as if the database were away.
 func New(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	if o.Table == "" {
 		o.Table = "smtpretry_limits"
@@ -61,6 +63,10 @@ func New(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	// all but one in spite of IF NOT EXISTS.
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext($1))`, table); err != nil {
+			return err
+		}
+		var there bool // CREATE takes the right to make it also then
+		if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, table).Scan(&there); err != nil || there {
 			return err
 		}
 		_, err := tx.Exec(ctx, `CREATE TABLE IF NOT EXISTS `+table+` (
