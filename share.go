@@ -19,8 +19,10 @@ type Store interface {
 	// The time is read in the course of that step. If change returns an error,
 	// or with an error of the store's own, nothing may be stored or it is not
 	// known whether it was; Update then returns an error that wraps it. Change
-	// may be called again when another process was faster; it does not keep
-	// stored, and what it returns is not changed later.
+	// may be called again when another process was faster, but not after Update has
+	// returned; it does not keep stored, and what it returns is not changed later.
+	// Update returns soon after ctx has ended: until then nothing else is heard of
+	// the store for that host.
 	Update(ctx context.Context, key string, change func(stored []byte, now time.Time) (next []byte, keep time.Duration, err error)) error
 }
 
@@ -69,13 +71,16 @@ type sharing struct {
 // granted it. Connections' slots are leases. When the store cannot be reached,
 // messages wait, or this process goes on with the part of the limits that
 // [ShareOptions.Alone] states; it is never unlimited, and nothing that was saved
-// meanwhile comes at once when the store is back, even if it has forgotten the
-// last it had confirmed. [Limiter.Explain] tells.
+// meanwhile comes at once when the store is back. Nor does it when the store has
+// forgotten what it had confirmed, as soon as a process asks that knows better.
+// [Limiter.Explain] tells.
 //
-// Two things are not promised. A process that is suspended between the last look
-// at its lease and the next system call can start that one message late. And what
-// a store forgets in a crash, or a process sends alone that others believe dead, is
-// missing from quotas.
+// Three things are not promised. A process that is suspended between the last look
+// at its lease and the next system call can start that one message late. A
+// connection with a message under way is not cut: that of a process which cannot
+// reach the store may outlive its lease, or be one above its part, until the message
+// is through. And what a store forgets in a crash, or a process sends alone that others
+// believe dead, is missing from quotas.
 func (l *Limiter) Share(store Store, o ShareOptions) error {
 	switch {
 	case store == nil:
@@ -112,6 +117,7 @@ type remote struct {
 	talking bool          // a conversation with the store is under way
 	quiet   chan struct{} // is closed when that ends
 	number  uint64        // of the last request
+	seen    int64         // when it was served, by the store's clock
 
 	told   share // what the store takes for this process's share
 	others share
@@ -168,6 +174,10 @@ func (h *host) tell(e event) {
 		return
 	}
 	if r.events = append(r.events, e); len(r.events) > mostEvents {
+		if old := &r.events[0]; old.kind == eventCharged { // it is still counted, though not when it was
+			r.lone.msgs++
+			r.lone.rcpts += int64(old.rcpts)
+		}
 		r.events = slices.Clone(r.events[1:])
 		r.first++
 	}
@@ -304,7 +314,7 @@ func (h *host) request() sharedRequest {
 	r.number++
 	r.news = false
 	q := sharedRequest{node: r.node, number: r.number, lease: r.sharing.lease, told: h.told, own: own, share: h.mine(),
-		first: r.first, events: r.events[:len(r.events):len(r.events)], lone: r.lone, missed: r.down != nil}
+		first: r.first, events: r.events[:len(r.events):len(r.events)], lone: r.lone, missed: r.down != nil, seen: r.seen}
 	if r.alone {
 		q.part = r.sharing.alone
 	} else if w := r.want; w.any {
@@ -325,7 +335,11 @@ func (r *remote) update(h *host, q *sharedRequest) (s sharedHost, p sharedReply,
 		if s, shift, err = decodeShared(stored, at.UnixNano()-sharedEpoch, now); err != nil {
 			return nil, 0, err
 		}
+		if q.seen != 0 && (len(stored) == 0 || s.seen-shift < q.seen) && now-shift < later(q.seen, s.keep()) {
+			q.missed = true // it has forgotten what it had confirmed
+		}
 		p = s.serve(q, now)
+		p.seen = s.seen - shift
 		return s.encode(shift), time.Duration(s.keep()), nil
 	})
 	return s, p, err
@@ -375,6 +389,7 @@ func (h *host) hear(q *sharedRequest, s *sharedHost, p *sharedReply, sent, now i
 	}
 	r.lone.msgs -= q.lone.msgs
 	r.lone.rcpts -= q.lone.rcpts
+	r.seen = p.seen
 	r.told, r.waits = p.share, q.want != nil && !p.granted
 	r.lease = sent + r.sharing.lease - r.sharing.lease/10
 	r.renew = later(now, r.sharing.lease/3)

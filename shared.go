@@ -135,7 +135,8 @@ type sharedRequest struct {
 	share  share
 	first  uint64 // how many events it had told before
 	events []event
-	missed bool                        // the store was away: what it says was saved may have been used
+	missed bool                        // the store was away or has forgotten: what it says was saved may have been used
+	seen   int64                       // when its last was served, by the store's clock; 0: there was none
 	part   float64                     // of the limits, that it keeps to without asking; 0: it asks
 	lone   struct{ msgs, rcpts int64 } // started so
 	want   *want
@@ -143,6 +144,7 @@ type sharedRequest struct {
 
 // A sharedReply is what it is told beside the state.
 type sharedReply struct {
+	seen    int64 // now, by the store's clock
 	share   share // what is taken for its own now
 	late    bool  // the request was overtaken by a later one of the same process
 	granted bool

@@ -182,3 +182,17 @@ func TestSharedHostile(t *testing.T) {
 		}
 	}
 }
+
+// TestSharedOverflow: of what a store does not hear for long, messages are counted
+// all the same.
+func TestSharedOverflow(t *testing.T) {
+	h := &host{limiter: new(Limiter), remote: &remote{talking: true}}
+	h.limiter.init()
+	h.tell(event{kind: eventCharged, rcpts: 2})
+	for range mostEvents {
+		h.tell(event{kind: eventReported})
+	}
+	if r := h.remote; len(r.events) != mostEvents || r.first != 1 || r.lone.msgs != 1 || r.lone.rcpts != 2 {
+		t.Errorf("%d events from %d on, and %+v counted apart", len(r.events), r.first, r.lone)
+	}
+}

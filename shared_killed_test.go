@@ -434,3 +434,39 @@ func TestSharedAloneConns(t *testing.T) {
 		time.Sleep(time.Hour)
 	})
 }
+
+// TestSharedForgets: a store that loses everything without ever being away does not
+// let a process start what it had saved before once more.
+func TestSharedForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &memStore{}
+		l := told(smtpretry.Limit{Rate: smtpretry.PerMinute(1), Burst: 5})
+		share(t, store, smtpretry.ShareOptions{}, l)
+		p := l.Join(host, 1)
+		send := func() {
+			t.Helper()
+			g, err := p.Acquire(t.Context(), time.Now(), 1, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.Started()
+			g.Counted()
+			g.Release(nil)
+		}
+		for range 5 {
+			send()
+		}
+		time.Sleep(time.Second)
+		store.mu.Lock()
+		clear(store.kept)
+		store.mu.Unlock()
+		begin := time.Now()
+		send()
+		if took := time.Since(begin); took < 58*time.Second {
+			t.Errorf("the sixth message started %v after the fifth", took)
+		}
+		p.Close()
+		p.Farewell()
+		time.Sleep(time.Hour)
+	})
+}
