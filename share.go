@@ -36,8 +36,9 @@ type ShareOptions struct {
 	// Alone is the part of each limit that this process keeps to by itself while
 	// the store cannot be reached, above 0 and at most 1: with ten processes, at
 	// most 0.1. A quota or a number of connections of which that part is less
-	// than one lets nothing through; of Burst it is one at least. 0: nothing is
-	// sent until the store is back.
+	// than one lets nothing through; of Burst, and of new connections at once, it is
+	// one at least, so that ten processes may start ten. 0: nothing is sent until the
+	// store is back.
 	Alone float64
 }
 

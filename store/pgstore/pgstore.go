@@ -26,8 +26,9 @@ type Options struct {
 	// Durable waits with each decision until the database has written it to
 	// disk, which on most disks makes a fleet several times slower. Without it a
 	// crash of the database's machine forgets what was sent in the last moments,
-	// up to a second. Rates do not suffer, since whoever has missed the database
-	// takes for used what it says was saved; a quota is short of those messages.
+	// up to a second. Rates do not suffer once a process asks that has missed the
+	// database, or was told more before: it takes for used what the database says was
+	// saved. A quota is short of those messages.
 	Durable bool
 }
 
