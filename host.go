@@ -363,7 +363,7 @@ func (h *host) compose(now int64) {
 	to := newBounds(h.limit)
 	to.gentle = !h.told && h.own.MaxConns == 0
 	if r := h.remote; r != nil {
-		r.news = true
+		r.news = r.number > 0 // else it is told with the first message
 		if r.alone {
 			to = to.part(r.sharing.alone)
 		}

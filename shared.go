@@ -359,7 +359,7 @@ func (s *sharedHost) compose(from bounds, now int64) bounds {
 	same := lim.equal(s.limit)
 	s.limit = lim
 	to := s.bounds()
-	if !same || to.msgs != from.msgs || to.maxConns != from.maxConns || to.whole != from.whole {
+	if !same || to.msgs != from.msgs || to.rcpts != from.rcpts || to.dials != from.dials || to.whole != from.whole {
 		s.state.carry(&from, &to, now)
 	}
 	return to

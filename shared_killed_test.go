@@ -470,3 +470,24 @@ func TestSharedForgets(t *testing.T) {
 		time.Sleep(time.Hour)
 	})
 }
+
+// TestSharedUnused: nothing is written for a host that is only looked at.
+func TestSharedUnused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &memStore{}
+		l := told(smtpretry.Limit{MaxConns: 1})
+		share(t, store, smtpretry.ShareOptions{}, l)
+		l.Explain("other.example")
+		p := l.Join(host, 1)
+		time.Sleep(time.Minute)
+		p.Close()
+		p.Farewell()
+		if n := store.count(); n > 0 {
+			t.Errorf("%d updates of the store for nothing", n)
+		}
+		time.Sleep(time.Hour)
+		if live, rest := l.CountHosts(); live+rest != 0 {
+			t.Errorf("%d hosts live, %d at rest, want none", live, rest)
+		}
+	})
+}
