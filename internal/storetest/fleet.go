@@ -247,8 +247,15 @@ func by(mails []Mail) map[string]int {
 	return count
 }
 
-// Jitter is how late a message may be on its way on a machine that is busy.
-const Jitter = 50 * time.Millisecond
+const (
+	// Jitter is how late a message may be on its way on a machine that is busy.
+	// The bound itself is held in bubbles, by the library's TestShared*.
+	Jitter = 200 * time.Millisecond
+
+	// Used is the part of a limit that is used at least on such a machine. On a
+	// quiet one it is all of it; so much is held in bubbles, too.
+	Used = 0.6
+)
 
 // TestFleet holds eight processes to one limit, which they use, while one of them is
 // killed.
@@ -259,8 +266,8 @@ func TestFleet(t *testing.T, where string) {
 	f.Kill(3)
 	f.Await(1800)
 	f.Stop()
-	if used := Check(t, f.Mails(), lim, Jitter); used < 0.95 {
-		t.Errorf("used %.1f %% of the limit, want 95 %%", 100*used)
+	if used := Check(t, f.Mails(), lim, Jitter); used < Used {
+		t.Errorf("used %.1f %% of the limit, want at least %.0f %%", 100*used, 100*Used)
 	}
 	if most := f.MostConns(); most > lim.MaxConns {
 		t.Errorf("%d connections at once, want at most %d", most, lim.MaxConns)
@@ -288,7 +295,7 @@ func TestFleetAway(t *testing.T, url, more string) {
 			f.Stop()
 			t.Logf("%d messages in %v without the store", during, away)
 			may := alone * processes * float64(lim.Rate) * away.Seconds()
-			if float64(during) > may+processes || float64(during) < 0.7*may {
+			if float64(during) > may+processes || float64(during) < Used*may {
 				t.Errorf("%d messages while the store was away, want %.0f", during, may)
 			}
 			Check(t, f.Mails(), lim, Jitter)
