@@ -277,8 +277,8 @@ func (h *host) arm(now, at int64) {
 		if h.crowded() > 0 || h.unwanted() {
 			at = now
 		}
-		if h.shared() {
-			at = min(at, h.remote.lease)
+		if h.shared() && now < h.remote.lease {
+			at = min(at, h.remote.lease) // it is not to outlive it
 		}
 	}
 	if len(h.expiring) > 0 {
