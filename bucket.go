@@ -342,7 +342,7 @@ func (s *hostState) shrink(f float64, now int64) {
 
 // drain takes for used what was saved.
 func (s *hostState) drain(b *bounds, now int64) {
-	s.msgs, s.rcpts = s.msgs.drain(b.msgs, now), s.rcpts.drain(b.rcpts, now)
+	s.msgs, s.rcpts, s.dials = s.msgs.drain(b.msgs, now), s.rcpts.drain(b.rcpts, now), s.dials.drain(b.dials, now)
 	s.learned.rate.bucket = s.learned.rate.bucket.drain(s.learned.rate.pace, now)
 }
 

@@ -134,6 +134,9 @@ func (h *host) readyToDial(now int64) (at int64, by string) {
 	if h.idle.oldest != nil {
 		open--
 	}
+	if r := h.remote; r != nil && r.alone && h.bounds.maxConns > 0 && now < r.calm {
+		return r.calm, bindStore
+	}
 	return h.state.readyToDial(&h.bounds, open, now)
 }
 
@@ -274,6 +277,9 @@ func (h *host) arm(now, at int64) {
 		if h.crowded() > 0 || h.unwanted() {
 			at = now
 		}
+		if h.shared() && now < h.remote.lease {
+			at = min(at, h.remote.lease) // it is not to outlive it
+		}
 	}
 	if len(h.expiring) > 0 {
 		at = min(at, h.expiring[0].until)
@@ -357,7 +363,7 @@ func (h *host) compose(now int64) {
 	to := newBounds(h.limit)
 	to.gentle = !h.told && h.own.MaxConns == 0
 	if r := h.remote; r != nil {
-		r.news = true
+		r.news = r.number > 0 // else it is told with the first message
 		if r.alone {
 			to = to.part(r.sharing.alone)
 		}

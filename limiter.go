@@ -1,6 +1,7 @@
 package smtpretry
 
 import (
+	"crypto/rand"
 	"hash/maphash"
 	"strings"
 	"sync"
@@ -165,7 +166,7 @@ func (l *Limiter) wake(s *shard, key string, p *provider) *host {
 func (l *Limiter) newHost(s *shard, key string, p *provider) *host {
 	h := &host{limiter: l, key: key, pools: make(map[*pool]struct{}), timerAt: never}
 	if l.sharing != nil {
-		h.remote = &remote{sharing: l.sharing}
+		h.remote = &remote{sharing: l.sharing, node: rand.Text()}
 	}
 	h.own, h.origins = l.effective(s, key, p)
 	_, h.told = s.set[key]

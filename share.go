@@ -1,8 +1,8 @@
 package smtpretry
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,8 +19,10 @@ type Store interface {
 	// The time is read in the course of that step. If change returns an error,
 	// or with an error of the store's own, nothing may be stored or it is not
 	// known whether it was; Update then returns an error that wraps it. Change
-	// may be called again when another process was faster; it does not keep
-	// stored, and what it returns is not changed later.
+	// may be called again when another process was faster, but not after Update has
+	// returned; it does not keep stored, and what it returns is not changed later.
+	// Update returns soon after ctx has ended: until then nothing else is heard of
+	// the store for that host.
 	Update(ctx context.Context, key string, change func(stored []byte, now time.Time) (next []byte, keep time.Duration, err error)) error
 }
 
@@ -34,8 +36,9 @@ type ShareOptions struct {
 	// Alone is the part of each limit that this process keeps to by itself while
 	// the store cannot be reached, above 0 and at most 1: with ten processes, at
 	// most 0.1. A quota or a number of connections of which that part is less
-	// than one lets nothing through; of Burst it is one at least. 0: nothing is
-	// sent until the store is back.
+	// than one lets nothing through; of Burst, and of new connections at once, it is
+	// one at least, so that ten processes may start ten. 0: nothing is sent until the
+	// store is back.
 	Alone float64
 }
 
@@ -54,7 +57,6 @@ const (
 // A sharing is how all hosts of a limiter are shared.
 type sharing struct {
 	store Store
-	node  string // this limiter, and no other that ever was
 	lease int64
 	alone float64
 }
@@ -70,13 +72,16 @@ type sharing struct {
 // granted it. Connections' slots are leases. When the store cannot be reached,
 // messages wait, or this process goes on with the part of the limits that
 // [ShareOptions.Alone] states; it is never unlimited, and nothing that was saved
-// meanwhile comes at once when the store is back, even if it has forgotten the
-// last it had confirmed. [Limiter.Explain] tells.
+// meanwhile comes at once when the store is back. Nor does it when the store has
+// forgotten what it had confirmed, as soon as a process asks that knows better.
+// [Limiter.Explain] tells.
 //
-// Two things are not promised. A process that is suspended between the last look
-// at its lease and the next system call can start that one message late. And what
-// a store forgets in a crash, or a process sends alone that others believe dead, is
-// missing from quotas.
+// Three things are not promised. A process that is suspended between the last look
+// at its lease and the next system call can start that one message late. A
+// connection with a message under way is not cut: that of a process which cannot
+// reach the store may outlive its lease, or be one above its part, until the message
+// is through. And what a store forgets in a crash, or a process sends alone that others
+// believe dead, is missing from quotas.
 func (l *Limiter) Share(store Store, o ShareOptions) error {
 	switch {
 	case store == nil:
@@ -99,7 +104,7 @@ func (l *Limiter) Share(store Store, o ShareOptions) error {
 	if o.Lease == 0 {
 		o.Lease = defaultLease
 	}
-	l.sharing = &sharing{store: store, node: rand.Text(), lease: int64(o.Lease), alone: o.Alone}
+	l.sharing = &sharing{store: store, lease: int64(o.Lease), alone: o.Alone}
 	l.base = l.base.Add(-longestSaved) // what the others did before us has its time too
 	return nil
 }
@@ -109,9 +114,11 @@ func (l *Limiter) Share(store Store, o ShareOptions) error {
 // has done since. The host's mutex guards it.
 type remote struct {
 	*sharing
+	node    string        // this host here, and no other that ever was: its numbers begin anew
 	talking bool          // a conversation with the store is under way
 	quiet   chan struct{} // is closed when that ends
 	number  uint64        // of the last request
+	seen    int64         // when it was served, by the store's clock
 
 	told   share // what the store takes for this process's share
 	others share
@@ -138,13 +145,14 @@ type remote struct {
 	again int64 // when it is asked again
 	alone bool  // this process keeps to its own part
 	cut   bool  // so does h's state
+	calm  int64 // it opens no connection before: others close what is beyond their part
 	back  int64 // then it asks again; 0: the store is away
 }
 
 // busy says whether the store still has to hear of h.
 func (h *host) busy() bool {
 	r := h.remote
-	return r != nil && (r.talking || len(r.events) > 0 || r.told != (share{}) || h.mine() != (share{}))
+	return r != nil && (r.talking || len(r.events) > 0 || r.lone.msgs > 0 || r.told != (share{}) || h.mine() != (share{}))
 }
 
 // mine returns what this process holds of h.
@@ -167,6 +175,10 @@ func (h *host) tell(e event) {
 		return
 	}
 	if r.events = append(r.events, e); len(r.events) > mostEvents {
+		if old := &r.events[0]; old.kind == eventCharged { // it is still counted, though not when it was
+			r.lone.msgs++
+			r.lone.rcpts += int64(old.rcpts)
+		}
 		r.events = slices.Clone(r.events[1:])
 		r.first++
 	}
@@ -303,7 +315,7 @@ func (h *host) request() sharedRequest {
 	r.number++
 	r.news = false
 	q := sharedRequest{node: r.node, number: r.number, lease: r.sharing.lease, told: h.told, own: own, share: h.mine(),
-		first: r.first, events: r.events[:len(r.events):len(r.events)], lone: r.lone, missed: r.down != nil}
+		first: r.first, events: r.events[:len(r.events):len(r.events)], lone: r.lone, missed: r.down != nil, seen: r.seen}
 	if r.alone {
 		q.part = r.sharing.alone
 	} else if w := r.want; w.any {
@@ -324,7 +336,11 @@ func (r *remote) update(h *host, q *sharedRequest) (s sharedHost, p sharedReply,
 		if s, shift, err = decodeShared(stored, at.UnixNano()-sharedEpoch, now); err != nil {
 			return nil, 0, err
 		}
+		if q.seen != 0 && (len(stored) == 0 || s.seen-shift < q.seen) && now-shift < later(q.seen, s.keep()) {
+			q.missed = true // it has forgotten what it had confirmed
+		}
 		p = s.serve(q, now)
+		p.seen = s.seen - shift
 		return s.encode(shift), time.Duration(s.keep()), nil
 	})
 	return s, p, err
@@ -343,6 +359,10 @@ func (h *host) lose(err error, now int64) {
 		h.part(now)
 	}
 	h.dispatch(now)
+	if r.alone { // then who waits is in no hurry to be answered
+		at, by := h.ahead(now)
+		h.refuseOnce(at, cmp.Or(by, bindConns))
+	}
 }
 
 // part leaves h's state the part that this process keeps to by itself.
@@ -352,7 +372,7 @@ func (h *host) part(now int64) {
 		return
 	}
 	mine := h.mine()
-	r.cut, r.others, r.hungry = true, share{}, 0
+	r.cut, r.others, r.hungry, r.calm = true, share{}, 0, later(now, aloneFor)
 	h.state.setShare(mine)
 	h.state.shrink(r.sharing.alone, now)
 	h.state.drain(&h.bounds, now)
@@ -370,6 +390,7 @@ func (h *host) hear(q *sharedRequest, s *sharedHost, p *sharedReply, sent, now i
 	}
 	r.lone.msgs -= q.lone.msgs
 	r.lone.rcpts -= q.lone.rcpts
+	r.seen = p.seen
 	r.told, r.waits = p.share, q.want != nil && !p.granted
 	r.lease = sent + r.sharing.lease - r.sharing.lease/10
 	r.renew = later(now, r.sharing.lease/3)

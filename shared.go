@@ -135,7 +135,8 @@ type sharedRequest struct {
 	share  share
 	first  uint64 // how many events it had told before
 	events []event
-	missed bool                        // the store was away: what it says was saved may have been used
+	missed bool                        // the store was away or has forgotten: what it says was saved may have been used
+	seen   int64                       // when its last was served, by the store's clock; 0: there was none
 	part   float64                     // of the limits, that it keeps to without asking; 0: it asks
 	lone   struct{ msgs, rcpts int64 } // started so
 	want   *want
@@ -143,6 +144,7 @@ type sharedRequest struct {
 
 // A sharedReply is what it is told beside the state.
 type sharedReply struct {
+	seen    int64 // now, by the store's clock
 	share   share // what is taken for its own now
 	late    bool  // the request was overtaken by a later one of the same process
 	granted bool
@@ -177,11 +179,11 @@ func (s *sharedHost) serve(r *sharedRequest, now int64) sharedReply {
 		}
 	}
 	n.events = r.first + uint64(len(r.events))
+	b = s.compose(b, now) // a store that has forgotten all has no limit before
 	s.catchUp(&b, r.lone.msgs, r.lone.rcpts, now)
 	if r.missed {
 		s.state.drain(&b, now)
 	}
-	b = s.compose(b, now)
 	s.total()
 
 	var p sharedReply
@@ -288,7 +290,7 @@ func (s *sharedHost) expire(b *bounds, lease, now int64) {
 	for i := range s.nodes {
 		n := &s.nodes[i]
 		if silent > lease {
-			n.until = later(now, lease)
+			n.until = max(n.until, later(now, lease)) // its own may be longer
 		}
 		if silent > heldFor {
 			n.heard = now
@@ -357,7 +359,7 @@ func (s *sharedHost) compose(from bounds, now int64) bounds {
 	same := lim.equal(s.limit)
 	s.limit = lim
 	to := s.bounds()
-	if !same || to.msgs != from.msgs || to.maxConns != from.maxConns || to.whole != from.whole {
+	if !same || to.msgs != from.msgs || to.rcpts != from.rcpts || to.dials != from.dials || to.whole != from.whole {
 		s.state.carry(&from, &to, now)
 	}
 	return to

@@ -52,6 +52,13 @@ func whole[T ~int | ~int64 | ~uint64 | ~uint8](c *coder, x *T) {
 	c.buf, *x = c.buf[n:], T(v)
 }
 
+// count codes a whole number that is never negative.
+func count[T ~int | ~int64](c *coder, x *T) {
+	if whole(c, x); c.reading && *x < 0 {
+		c.fail(errSharedDamaged)
+	}
+}
+
 // moment codes a time. 0 is none, and what lies beyond never is no time.
 func (c *coder) moment(x *int64) {
 	v := *x
@@ -157,10 +164,20 @@ func decodeShared(b []byte, stored, now int64) (s sharedHost, shift int64, err e
 	if c.err == nil && (len(c.buf) > 0 || len(s.state.quotas) != len(s.limit.Quotas) || len(s.state.rcptQuotas) != len(s.limit.RecipientQuotas)) {
 		c.fail(errSharedDamaged)
 	}
-	if c.err == nil && s.limit.Validate() != nil {
+	if c.err == nil && !s.valid() {
 		c.fail(errSharedDamaged)
 	}
 	return s, c.shift, c.err
+}
+
+// valid says whether all that s is decided by can be.
+func (s *sharedHost) valid() bool {
+	ok := s.limit.Validate() == nil && s.state.learned.sizes().Validate() == nil
+	for i := range s.nodes {
+		n := &s.nodes[i]
+		ok = ok && n.own.Validate() == nil && n.part >= 0 && n.part <= 1
+	}
+	return ok
 }
 
 func (s *sharedHost) code(c *coder) {
@@ -226,16 +243,16 @@ func (s *hostState) code(c *coder) {
 }
 
 func codeLog(c *coder, l *quotaLog) {
-	whole(c, &l.sum)
+	count(c, &l.sum)
 	list(c, &l.stamps, func(c *coder, s *stamp) {
 		c.moment(&s.at)
-		whole(c, &s.n)
+		count(c, &s.n)
 	})
 }
 
 func (d *coolDown) code(c *coder) {
 	c.moment(&d.until)
-	whole(c, &d.row)
+	count(c, &d.row)
 	v := &d.verdict
 	whole(c, &v.Class)
 	whole(c, &v.Cause)
@@ -254,17 +271,17 @@ func (d *coolDown) code(c *coder) {
 
 func (l *learned) code(c *coder) {
 	l.rate.code(c)
-	whole(c, &l.rateRow)
+	count(c, &l.rateRow)
 	c.flag(&l.bound)
-	whole(c, &l.conns.max)
+	count(c, &l.conns.max)
 	whole(c, &l.conns.best)
 	c.moment(&l.conns.until)
-	whole(c, &l.conns.row)
-	whole(c, &l.perConn)
-	whole(c, &l.perMessage)
+	count(c, &l.conns.row)
+	count(c, &l.perConn)
+	count(c, &l.perMessage)
 	list(c, &l.quota, codeQuota)
 	c.moment(&l.sizesAt)
-	whole(c, &l.counted)
+	count(c, &l.counted)
 	c.moment(&l.since)
 	c.flag(&l.whole)
 	c.moment(&l.at)
@@ -272,8 +289,8 @@ func (l *learned) code(c *coder) {
 
 func (p *pacer) code(c *coder) {
 	c.moment(&p.bucket.full)
-	whole(c, &p.pace.every)
-	whole(c, &p.pace.burst)
+	count(c, &p.pace.every)
+	count(c, &p.pace.burst)
 	c.real(&p.rate)
 	c.flag(&p.even)
 	c.real(&p.settled)
@@ -283,7 +300,7 @@ func (p *pacer) code(c *coder) {
 	c.real(&p.saves)
 	whole(c, &p.way)
 	c.real(&p.rose)
-	whole(c, &p.vain)
+	count(c, &p.vain)
 	c.real(&p.high)
 	c.moment(&p.highAt)
 	c.moment(&p.mark)
@@ -296,7 +313,7 @@ func (p *pacer) code(c *coder) {
 	whole(c, &p.row.took)
 	c.real(&p.row.taken)
 	c.real(&p.row.next)
-	whole(c, &p.window)
+	count(c, &p.window)
 	for i := range p.recent {
 		c.moment(&p.recent[i].from)
 		c.real(&p.recent[i].n)

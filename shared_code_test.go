@@ -3,6 +3,7 @@ package smtpretry
 import (
 	"fmt"
 	"hash/crc32"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"strings"
@@ -53,6 +54,9 @@ func filled(rng *rand.Rand) sharedHost {
 	s.state.quotas, s.state.rcptQuotas = s.state.quotas[:1:1], s.state.rcptQuotas[:1:1]
 	s.limit.Burst, s.limit.PerMessage = 3, 4
 	s.seen, s.skew = 1<<50, 1<<40
+	for i := range s.nodes {
+		s.nodes[i].part /= 4
+	}
 	s.state.setShare(share{})
 	return s
 }
@@ -108,7 +112,18 @@ func FuzzSharedCode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		s.serve(&sharedRequest{node: "n", number: 1 << 63, lease: 1, want: &want{any: true, rcpts: 1, dial: true}}, s.seen+1)
+		q := sharedRequest{node: "n", number: 1, lease: 1, missed: true, want: &want{any: true, rcpts: 1, dial: true}}
+		q.lone.msgs, q.lone.rcpts = 1, 2
+		for _, v := range []Verdict{{}, {Class: Temporary, Cause: CauseRateLimit, Scope: ScopeHost}, {Class: Temporary, Cause: CauseConnectionLimit, Scope: ScopeHost},
+			{Class: Temporary, Cause: CauseOverload, Scope: ScopeHost}, {Class: Temporary, Cause: CauseReputation, Scope: ScopeHost}} {
+			q.events = append(q.events, event{kind: eventReported, from: s.seen, at: s.seen + 1, what: report{verdict: v, accepted: v.Class == 0}})
+		}
+		for kind := eventCharged; kind < eventReported; kind++ {
+			q.events = append(q.events, event{kind: kind, rcpts: 1})
+		}
+		s.serve(&q, s.seen+1)
+		limits := s.bounds()
+		s.state.charge(&limits, 1, s.seen+2)
 	})
 }
 
@@ -141,5 +156,43 @@ func describe(b *strings.Builder, t reflect.Type) {
 		describe(b, t.Elem())
 	default:
 		b.WriteString(t.Kind().String())
+	}
+}
+
+// TestSharedHostile: what is stored and cannot be is refused, rather than met later
+// by an arithmetic that does not expect it.
+func TestSharedHostile(t *testing.T) {
+	for name, spoil := range map[string]func(*sharedHost){
+		"a process's quota of no time": func(s *sharedHost) { s.nodes[0].own.Quotas = []Quota{{N: 1000, Per: 1}} },
+		"a learned quota of no time":   func(s *sharedHost) { s.state.learned.quota = []Quota{{N: 1000, Per: 1}} },
+		"a pause's row":                func(s *sharedHost) { s.state.pause.row = -1 },
+		"a ceiling's row":              func(s *sharedHost) { s.state.learned.conns.row = -1 },
+		"tries in vain":                func(s *sharedHost) { s.state.learned.rate.vain = -1 },
+		"a pace":                       func(s *sharedHost) { s.state.learned.rate.pace.every = -1 },
+		"a part":                       func(s *sharedHost) { s.nodes[0].part = -1 },
+		"a part that is no number":     func(s *sharedHost) { s.nodes[0].part = math.NaN() },
+	} {
+		s := filled(rand.New(rand.NewPCG(1, 1)))
+		if _, _, err := decodeShared(s.encode(0), s.seen, s.seen); err != nil {
+			t.Fatal(err)
+		}
+		spoil(&s)
+		if _, _, err := decodeShared(s.encode(0), s.seen, s.seen); err != errSharedDamaged {
+			t.Errorf("%s: %v, want that it is damaged", name, err)
+		}
+	}
+}
+
+// TestSharedOverflow: of what a store does not hear for long, messages are counted
+// all the same.
+func TestSharedOverflow(t *testing.T) {
+	h := &host{limiter: new(Limiter), remote: &remote{talking: true}}
+	h.limiter.init()
+	h.tell(event{kind: eventCharged, rcpts: 2})
+	for range mostEvents {
+		h.tell(event{kind: eventReported})
+	}
+	if r := h.remote; len(r.events) != mostEvents || r.first != 1 || r.lone.msgs != 1 || r.lone.rcpts != 2 {
+		t.Errorf("%d events from %d on, and %+v counted apart", len(r.events), r.first, r.lone)
 	}
 }

@@ -26,8 +26,9 @@ type Options struct {
 	// Durable waits with each decision until the database has written it to
 	// disk, which on most disks makes a fleet several times slower. Without it a
 	// crash of the database's machine forgets what was sent in the last moments,
-	// up to a second. Rates do not suffer, since whoever has missed the database
-	// takes for used what it says was saved; a quota is short of those messages.
+	// up to a second. Rates do not suffer once a process asks that has missed the
+	// database, or was told more before: it takes for used what the database says was
+	// saved. A quota is short of those messages.
 	Durable bool
 }
 
@@ -51,7 +52,9 @@ const (
 )
 
 // New returns a Store in the database of pool, which stays the caller's. It makes
-// the table if it is missing, which takes the right to.
+// the table if it is missing, which takes the right to. Each host that is being
+// talked about takes one connection of the pool for a moment; where others keep
+// them all for longer, that is as if the database were away.
 func New(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	if o.Table == "" {
 		o.Table = "smtpretry_limits"
@@ -61,6 +64,10 @@ func New(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	// all but one in spite of IF NOT EXISTS.
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext($1))`, table); err != nil {
+			return err
+		}
+		var there bool // CREATE takes the right to make it also then
+		if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, table).Scan(&there); err != nil || there {
 			return err
 		}
 		_, err := tx.Exec(ctx, `CREATE TABLE IF NOT EXISTS `+table+` (
@@ -133,7 +140,7 @@ func (s *Store) update(ctx context.Context, c *pgx.Conn, host string, change fun
 // begin opens a transaction that holds the host's row. With an error there is none.
 func (s *Store) begin(ctx context.Context, c *pgx.Conn, host string) (stored []byte, now time.Time, err error) {
 	b := &pgx.Batch{}
-	b.Queue("BEGIN")
+	b.Queue("BEGIN ISOLATION LEVEL READ COMMITTED") // in any other, whoever waited for the row fails
 	b.Queue(s.lock)
 	b.Queue(s.read, s.account, host).QueryRow(func(row pgx.Row) error { return row.Scan(&stored) })
 	b.Queue(`SELECT clock_timestamp()`).QueryRow(func(row pgx.Row) error { return row.Scan(&now) })

@@ -128,6 +128,69 @@ func TestConformDurable(t *testing.T) {
 	storetest.Conform(t, opener(t, pgstore.Options{Durable: true, Account: "o'ne"}))
 }
 
+// with adds a setting to a database's URL.
+func with(url, setting string) string {
+	if strings.Contains(url, "?") {
+		return url + "&" + setting
+	}
+	return url + "?" + setting
+}
+
+// A table that is there can be used without the right to make one.
+func TestNoRight(t *testing.T) {
+	url, table := place(t)
+	if _, err := open(t.Context(), url, table, pgstore.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	pool, err := pgxpool.New(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	role := table + "_user"
+	for _, command := range []string{"CREATE ROLE " + role, "REVOKE CREATE ON SCHEMA public FROM PUBLIC", "GRANT SELECT, INSERT, UPDATE, DELETE ON " + table + " TO " + role} {
+		if _, err := pool.Exec(t.Context(), command); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer func() {
+		if _, err := pool.Exec(context.Background(), "DROP OWNED BY "+role+"; DROP ROLE "+role); err != nil {
+			t.Error(err)
+		}
+	}()
+	s, err := open(t.Context(), with(url, "role="+role), table, pgstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Update(t.Context(), "host.example", func([]byte, time.Time) ([]byte, time.Duration, error) { return []byte("x"), time.Hour, nil })
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// It works the same whatever the database's default isolation is, and however pgx
+// is told to talk, as a pooler in transaction mode needs it.
+func TestConformSettings(t *testing.T) {
+	for name, more := range map[string]string{
+		"serializable":    "default_transaction_isolation=serializable",
+		"repeatable read": "default_transaction_isolation=repeatable%20read",
+		"exec":            "default_query_exec_mode=exec",
+		"simple protocol": "default_query_exec_mode=simple_protocol",
+	} {
+		t.Run(name, func(t *testing.T) {
+			url, table := place(t)
+			storetest.Conform(t, func(t testing.TB) smtpretry.Store {
+				t.Helper()
+				s, err := open(t.Context(), with(url, more), table, pgstore.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s
+			})
+		})
+	}
+}
+
 // Accounts do not share.
 func TestAccounts(t *testing.T) {
 	url, table := place(t)

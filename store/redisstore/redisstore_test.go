@@ -117,6 +117,32 @@ func TestExpires(t *testing.T) {
 	}
 }
 
+// A server that has lost the scripts, as after a restart or a failover, is given
+// them again.
+func TestScriptsLost(t *testing.T) {
+	url, account := place(t)
+	c, err := connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s := redisstore.New(c, redisstore.Options{Account: account})
+	for i := range 3 {
+		err := s.Update(t.Context(), "host.example", func(stored []byte, _ time.Time) ([]byte, time.Duration, error) {
+			if len(stored) != i {
+				t.Errorf("update %d finds %q", i, stored)
+			}
+			if err := c.ScriptFlush(t.Context()).Err(); err != nil {
+				t.Error(err)
+			}
+			return append(stored, 'x'), time.Hour, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestFleet: eight processes use one limit and never more, while one of them is
 // killed.
 func TestFleet(t *testing.T) {
