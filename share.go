@@ -491,11 +491,11 @@ func (h *host) sharingText() string {
 	case r == nil:
 		return ""
 	case r.alone:
-		return fmt.Sprintf("the store cannot be reached (%v): this process keeps to %g of each limit", r.down, r.sharing.alone)
+		return fmt.Sprintf("cannot be reached (%v): this process keeps to %g of each limit", r.down, r.sharing.alone)
 	case r.down != nil:
-		return fmt.Sprintf("the store cannot be reached (%v): nothing is sent", r.down)
+		return fmt.Sprintf("cannot be reached (%v): nothing is sent", r.down)
 	case r.number == 0:
-		return "shared, the store has not been asked yet"
+		return "has not been asked yet"
 	}
-	return fmt.Sprintf("shared, %d connections of other processes", r.others.open)
+	return fmt.Sprintf("knows of %d connections of other processes", r.others.open)
 }

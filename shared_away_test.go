@@ -112,7 +112,7 @@ func TestSharedStops(t *testing.T) {
 		if took := time.Since(begin); took < 2*time.Second || took > 4*time.Second {
 			t.Errorf("25 messages, 5 at once and 10 in a second, took %v", took)
 		}
-		if e := l.Explain(host); !strings.HasPrefix(e.Shared, "shared") {
+		if e := l.Explain(host); !strings.HasPrefix(e.Shared, "knows of") {
 			t.Errorf("Explain:\n%v", e)
 		}
 		p.Close()

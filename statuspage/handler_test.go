@@ -540,7 +540,7 @@ func TestStoreAway(t *testing.T) {
 		if h.Condition != "needs-action" || h.Binding != "store" || h.Waiting != 1 {
 			t.Errorf("%+v", h)
 		}
-		if text := get(t, page, "/host?name=shared.example"); !strings.Contains(text, "Shared with other processes: ") {
+		if text := get(t, page, "/host?name=shared.example"); !strings.Contains(text, "Shared with other processes; the store cannot be reached") {
 			t.Error(text)
 		}
 		<-ctx.Done()
