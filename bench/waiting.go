@@ -87,21 +87,25 @@ func waiting(what, addr, many string) error {
 	body := text(kib)
 	hold := make(chan struct{})
 	var failed atomic.Int64
-	call := func() {
-		m := &smtpretry.Message{From: from, To: recipients(1),
-			Body: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }}
-		if _, err := c.Send(context.Background(), m); err != nil {
-			if failed.Add(1) == 1 {
-				log.Print(err)
-			}
+	fail := func(err error) {
+		if failed.Add(1) == 1 {
+			log.Print(err)
 		}
-	}
-	if what == goroutines {
-		call = func() { <-hold }
 	}
 	var calls sync.WaitGroup
 	for range n {
-		calls.Go(call)
+		if what == goroutines {
+			calls.Go(func() { <-hold })
+			continue
+		}
+		// Made out here, lest it be what makes the goroutines' stacks grow.
+		m := &smtpretry.Message{From: from, To: recipients(1),
+			Body: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }}
+		calls.Go(func() {
+			if _, err := c.Send(context.Background(), m); err != nil {
+				fail(err)
+			}
+		})
 	}
 	for settled := 0; settled < 10; time.Sleep(100 * time.Millisecond) {
 		if what == goroutines || limiter.Explain(addr).Waiting == n-1 {

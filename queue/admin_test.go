@@ -217,12 +217,15 @@ func TestNotOpened(t *testing.T) {
 		k.kill()
 		open(t, p, relay(t, srv))
 	})
-	t.Run("no file", func(t *testing.T) {
-		_, err := queue.Attach(t.Context(), queue.Config{Database: newPlace(t, "sqlite").Database})
-		if !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("got %v", err)
-		}
-	})
+	for _, engine := range []string{"sqlite", "postgres"} {
+		t.Run("no queue, "+engine, func(t *testing.T) {
+			p := newPlace(t, engine)
+			_, err := queue.Attach(t.Context(), queue.Config{Database: p.Database, Schema: p.Schema})
+			if !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
 	for what, config := range map[string]queue.Config{"URL": {Database: "mysql://localhost/x"}, "Schema": {Schema: "x"}} {
 		t.Run(what, func(t *testing.T) {
 			var ce *queue.ConfigError

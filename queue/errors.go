@@ -3,6 +3,7 @@ package queue
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 )
 
 // What the errors of this package answer [errors.Is] for.
@@ -50,6 +51,15 @@ func (e *SchemaError) Error() string {
 
 // Is reports whether target is [ErrNewerSchema].
 func (e *SchemaError) Is(target error) bool { return target == ErrNewerSchema }
+
+// A missingError says that there is no queue to attach to.
+type missingError struct{ err error }
+
+func (e *missingError) Error() string { return e.err.Error() }
+func (e *missingError) Unwrap() error { return e.err }
+
+// Is makes it an [fs.ErrNotExist], as a file that is missing is.
+func (e *missingError) Is(target error) bool { return target == fs.ErrNotExist }
 
 // A ConfigError says what is wrong with a [Config] or an [Options].
 type ConfigError struct {

@@ -18,6 +18,12 @@ import (
 // migrateLock is the advisory lock under which tables are made.
 const migrateLock = 0x736d7470_72657472 // "smtpretr"
 
+// What PostgreSQL says where there is no queue yet.
+const (
+	pgUndefinedTable = "42P01"
+	pgInvalidSchema  = "3F000"
+)
+
 // A postgresEngine is a PostgreSQL database that several processes may share.
 type postgresEngine struct {
 	*riverSide[pgx.Tx]
@@ -62,7 +68,12 @@ func (e *postgresEngine) journal() journal  { return e.sent }
 
 func (e *postgresEngine) migrate(ctx context.Context, make bool) error {
 	if !make {
-		return within(ctx, e, false, func(tx transaction) error { return isOurs(ctx, tx) })
+		err := within(ctx, e, false, func(tx transaction) error { return isOurs(ctx, tx) })
+		var pe *pgconn.PgError
+		if errors.As(err, &pe) && (pe.Code == pgUndefinedTable || pe.Code == pgInvalidSchema) {
+			return &missingError{err}
+		}
+		return err
 	}
 	// One process at a time, over all machines.
 	conn, err := e.pool.Acquire(ctx)

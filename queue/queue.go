@@ -70,7 +70,8 @@ func Open(ctx context.Context, cfg Config) (*Queue, error) {
 // Attach opens a queue that exists and that another process may be delivering
 // from: to enqueue, to look into it, to hold, retry and drop. It delivers
 // nothing. Of cfg only Database, Schema, Route, Policy, MaxSize, DelayAfter and
-// Logger count. The errors are those of Open, but for ErrInUse.
+// Logger count. The errors are those of Open, but for ErrInUse; where there is no queue
+// yet it is an [fs.ErrNotExist], and Open makes one.
 func Attach(ctx context.Context, cfg Config) (*Queue, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

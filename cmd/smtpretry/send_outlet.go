@@ -157,8 +157,8 @@ func (s *sender) password(srv *server.Server) (string, error) {
 	return p, ui.Fail(ui.Usage, err)
 }
 
-// openQueue opens a queue to put messages into. An SQLite file is made if it is
-// missing; one that exists may be open in the process that delivers from it.
+// openQueue opens a queue to put messages into. It is made if it is missing; one
+// that exists may be open in the process that delivers from it.
 func openQueue(ctx context.Context, db string) (*outlet, error) {
 	cfg := queue.Config{Database: db}
 	q, err := queue.Attach(ctx, cfg)
