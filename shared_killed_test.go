@@ -108,7 +108,7 @@ func (m *mortal) live(rng *rand.Rand) {
 // random limits: the bounds hold, and the others are served.
 func TestSharedDeaths(t *testing.T) {
 	served, killed := 0, 0
-	eachSeed(t, 250, func(t *testing.T, rng *rand.Rand) {
+	eachSeed(t, 40, func(t *testing.T, rng *rand.Rand) {
 		lim := randomLimit(rng)
 		s := &memStore{ahead: time.Duration(rng.Int64N(int64(time.Hour)))}
 		r := &run{t: t, begin: time.Now(), limits: []change{{0, lim}}}

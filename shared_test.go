@@ -86,7 +86,7 @@ func share(t *testing.T, s smtpretry.Store, o smtpretry.ShareOptions, fleet ...*
 // random limits, clients, arrivals, cancellations and refunds.
 func TestSharedBounds(t *testing.T) {
 	served, over, updates := 0, 0, 0
-	eachSeed(t, 20, func(t *testing.T, rng *rand.Rand) {
+	eachSeed(t, 4, func(t *testing.T, rng *rand.Rand) {
 		lim := randomLimit(rng)
 		s := &memStore{ahead: time.Duration(rng.Int64N(int64(time.Hour))) - 30*time.Minute}
 		slow := randomTime(rng, 50*time.Millisecond)
