@@ -289,12 +289,15 @@ func (h *host) arm(now, at int64) {
 		return
 	}
 	h.timerAt = at
-	// Not 0: in a synctest bubble a timer that is due at once is run by whoever sets
-	// it, and the race detector of Go 1.26 crashes when two do so at a time.
-	wait := time.Duration(max(at-now, 1))
-	if h.timer == nil {
+	switch wait := time.Duration(at - now); {
+	case wait <= 0:
+		// Not by the timer: one that is due when it is set is run there by whoever sets
+		// it, and in a synctest bubble the race detector of Go 1.26 crashes when two do
+		// so at a time.
+		go h.ring()
+	case h.timer == nil:
 		h.timer = time.AfterFunc(wait, h.ring)
-	} else {
+	default:
 		h.timer.Reset(wait)
 	}
 }
