@@ -107,9 +107,14 @@ func waiting(what, addr, many string) error {
 			}
 		})
 	}
+	begun := time.Now()
 	for settled := 0; settled < 10; time.Sleep(100 * time.Millisecond) {
-		if what == goroutines || limiter.Explain(addr).Waiting == n-1 {
+		waits := limiter.Explain(addr).Waiting
+		switch {
+		case what == goroutines || waits == n-1:
 			settled++
+		case failed.Load() > 0 || time.Since(begun) > 5*time.Minute:
+			return fmt.Errorf("%d of %d calls failed and %d wait, want all but one to wait", failed.Load(), n, waits)
 		}
 	}
 	runtime.GC()
