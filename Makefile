@@ -27,7 +27,7 @@ all: lint test
 FIGURES := queue statuspage metrics/prometheus
 
 # Race detector on, but for the tests that measure memory, the simulations of
-# hours and the modules with figures, which run once more without; the seeds of the
+# hours, crowds of 100,000 and the modules with figures, which run once more without; the seeds of the
 # fuzz targets and the examples run too. Each module is tested alone; that all fit
 # together as they stand is built. What was counted comes last.
 test:
@@ -35,7 +35,7 @@ test:
 	for m in $(MODULES); do .ci/alone $$m go test $(RACE) -timeout 15m $(TESTFLAGS) ./...; done; \
 	for m in $(MODULES); do (cd $$m && go vet ./...); done; \
 	for m in $(FIGURES); do (cd $$m && go test -timeout 15m $(TESTFLAGS) ./...); done; \
-	go test -run 'Memory|Simulation' $(TESTFLAGS) .
+	go test -run 'Memory|Simulation|^TestCrowd$$|^TestRoused$$' $(TESTFLAGS) .
 
 # The linter's cache is this checkout's own: what it keeps of another one names
 # files that are no longer there, and then fails.

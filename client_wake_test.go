@@ -97,11 +97,10 @@ func TestWokenForNothing(t *testing.T) {
 	})
 }
 
-// TestRoused puts 100,000 to sleep: each message that is served wakes two, the
+// TestRoused puts a crowd to sleep: each message that is served wakes two, the
 // oldest first, and one that came before the failure wakes nobody.
 func TestRoused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const crowd = 100_000
 		p := told(smtpretry.Limit{}).Join(host, 1)
 		begin := time.Now()
 		enough := make(chan struct{})

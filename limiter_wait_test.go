@@ -268,11 +268,10 @@ func TestOrder(t *testing.T) {
 	})
 }
 
-// TestCrowd puts 100,000 waiters in one line. They are served in order, and
+// TestCrowd puts a crowd of waiters in one line. They are served in order, and
 // none of them is in another host's way.
 func TestCrowd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const crowd = 100_000
 		l := told(smtpretry.Limit{Rate: smtpretry.PerSecond(1000)})
 		p, other := l.Join(host, 10), l.Join("other.example", 1)
 		hint := overloaded
