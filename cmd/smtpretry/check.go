@@ -214,22 +214,12 @@ func files(cfg *check.Config, ca, message string) (err error) {
 	return nil
 }
 
-// checkPassword takes the password from where others cannot see it. Where there is
-// none, and nobody to ask, it is empty.
+// checkPassword is the password that is stored, or asked for. Where there is none,
+// and nobody to ask, it is empty.
 func checkPassword(u *ui.UI, file, of string) (string, error) {
-	if p := u.Getenv(envPassword); p != "" {
-		return p, nil
+	p, file, err := storedPassword(u, file)
+	if p != "" || file != "" || !ui.IsTerminal(u.In) {
+		return p, err
 	}
-	if file == "" {
-		file = u.Getenv(envPasswordFile)
-	}
-	switch {
-	case file != "":
-		raw, err := os.ReadFile(file)
-		line, _, _ := strings.Cut(string(raw), "\n")
-		return strings.TrimSuffix(line, "\r"), ui.Fail(ui.NoInput, err)
-	case ui.IsTerminal(u.In):
-		return u.AskPassword("Password of " + of + ": ")
-	}
-	return "", nil
+	return u.AskPassword(of)
 }

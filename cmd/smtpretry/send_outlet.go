@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -124,33 +125,34 @@ func (s *sender) retryPolicy() (smtpretry.Policy, error) {
 	return p, nil
 }
 
-// password looks for the password where others cannot see it.
+// storedPassword looks for a password where others cannot see it: in the
+// environment, or else the first line of a file, whose name it returns as well.
+func storedPassword(u *ui.UI, file string) (password, from string, err error) {
+	if p := u.Getenv(envPassword); p != "" {
+		return p, "", nil
+	}
+	if file = cmp.Or(file, u.Getenv(envPasswordFile)); file == "" {
+		return "", "", nil
+	}
+	raw, err := os.ReadFile(file)
+	line, _, _ := strings.Cut(string(raw), "\n")
+	return strings.TrimSuffix(line, "\r"), file, ui.Fail(ui.NoInput, err)
+}
+
+// password is the one that is stored, in the server's URL, or asked for.
 func (s *sender) password(srv *server.Server) (string, error) {
-	if p := s.Getenv(envPassword); p != "" {
-		return p, nil
-	}
-	file := s.passwordFile
-	if file == "" {
-		file = s.Getenv(envPasswordFile)
-	}
-	if file != "" {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			return "", ui.Fail(ui.NoInput, err)
-		}
-		line, _, _ := strings.Cut(string(raw), "\n")
-		if line = strings.TrimSuffix(line, "\r"); line == "" {
-			return "", ui.Failf(ui.Config, "%s: its first line is empty", file)
-		}
-		return line, nil
-	}
-	if srv.Password != "" {
+	p, file, err := storedPassword(s.UI, s.passwordFile)
+	switch {
+	case err != nil || p != "":
+		return p, err
+	case file != "":
+		return "", ui.Failf(ui.Config, "%s: its first line is empty", file)
+	case srv.Password != "":
 		return srv.Password, nil
-	}
-	if !ui.IsTerminal(s.In) || s.sendmail || s.files[0] == "-" {
+	case !ui.IsTerminal(s.In) || s.sendmail || s.files[0] == "-":
 		return "", ui.Failf(ui.Config, "no password for %s: set %s, or give --password-file", srv.User, envPassword)
 	}
-	p, err := s.AskPassword("Password of " + srv.User + " at " + srv.Host() + ": ")
+	p, err = s.AskPassword(srv.User + " at " + srv.Host())
 	if err == nil && p == "" {
 		err = errors.New("no password was given")
 	}

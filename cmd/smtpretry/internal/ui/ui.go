@@ -101,8 +101,8 @@ func (u *UI) Paint(s Style, text string) string {
 	return c.Sprint(text)
 }
 
-// AskPassword asks for a password on the terminal, without showing it.
-func (u *UI) AskPassword(prompt string) (string, error) {
+// AskPassword asks on the terminal for the password of somebody, without showing it.
+func (u *UI) AskPassword(of string) (string, error) {
 	f, ok := u.In.(*os.File)
 	if !ok || !IsTerminal(f) {
 		return "", errors.New("there is no terminal to ask for a password")
@@ -116,7 +116,7 @@ func (u *UI) AskPassword(prompt string) (string, error) {
 	password, err := term.NewTerminal(struct {
 		io.Reader
 		io.Writer
-	}{f, u.Err}, "").ReadPassword(prompt)
+	}{f, u.Err}, "").ReadPassword("Password of " + of + ": ")
 	if errors.Is(err, io.EOF) { // Ctrl-C or Ctrl-D
 		err = errors.New("no password was given")
 	}
