@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/smtpretry/smtpretry"
 	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/check"
 	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/server"
 	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/ui"
@@ -86,7 +85,7 @@ SMTPRETRY_PASSWORD_FILE  a file whose first line is the password`,
 			return ui.Fail(ui.Usage, err)
 		}
 		if err := files(&cfg, ca, message); err != nil {
-			return err
+			return ui.Fail(ui.NoInput, err)
 		}
 		if cfg.User != "" {
 			var err error
@@ -200,18 +199,14 @@ func address(flag, text string) (string, error) {
 // files reads what is in files.
 func files(cfg *check.Config, ca, message string) (err error) {
 	if ca != "" {
-		trust := &server.Server{Dialer: &smtpretry.Dialer{}}
-		if err := trust.Trust(ca); err != nil {
-			return ui.Fail(ui.NoInput, err)
+		if cfg.Roots, err = server.Roots(ca); err != nil {
+			return err
 		}
-		cfg.Roots = trust.Dialer.TLSConfig.RootCAs
 	}
 	if message != "" {
-		if cfg.Message, err = os.ReadFile(message); err != nil {
-			return ui.Fail(ui.NoInput, err)
-		}
+		cfg.Message, err = os.ReadFile(message)
 	}
-	return nil
+	return err
 }
 
 // checkPassword is the password that is stored, or asked for. Where there is none,

@@ -3,10 +3,14 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
+
+	"github.com/emersion/go-sasl"
 
 	"github.com/smtpretry/smtpretry"
 	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/server"
@@ -76,17 +80,22 @@ func (s *sender) client(srv *server.Server) (*outlet, error) {
 		}
 	}
 	if s.ca != "" {
-		if err := srv.Trust(s.ca); err != nil {
+		roots, err := server.Roots(s.ca)
+		if err != nil {
 			return nil, ui.Fail(ui.NoInput, err)
 		}
+		srv.Dialer.TLSConfig = &tls.Config{RootCAs: roots}
 	}
 	if srv.User != "" {
 		password, err := s.password(srv)
 		if err != nil {
 			return nil, err
 		}
-		if cfg.Auth, err = srv.Auth(s.auth, password); err != nil {
-			return nil, ui.Fail(ui.Usage, err)
+		if !slices.Contains(server.Mechanisms, s.auth) {
+			return nil, ui.Failf(ui.Usage, "the login's mechanism is %q, want one of %s", s.auth, strings.Join(server.Mechanisms, ", "))
+		}
+		cfg.Auth = func(context.Context) (sasl.Client, error) {
+			return server.Login(s.auth, srv.User, password, srv.Host()), nil
 		}
 	}
 	c, err := smtpretry.New(cfg)

@@ -11,20 +11,8 @@ import (
 	"github.com/emersion/go-sasl"
 
 	"github.com/smtpretry/smtpretry"
+	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/server"
 )
-
-// mechanisms are those that are known, the preferred first.
-var mechanisms = []struct {
-	name  string
-	token bool // wants one in place of a password
-	make  func(c *Config) sasl.Client
-}{
-	{sasl.Plain, false, func(c *Config) sasl.Client { return sasl.NewPlainClient("", c.User, c.Password) }},
-	{sasl.Login, false, func(c *Config) sasl.Client { return sasl.NewLoginClient(c.User, c.Password) }},
-	{sasl.OAuthBearer, true, func(c *Config) sasl.Client {
-		return sasl.NewOAuthBearerClient(&sasl.OAuthBearerOptions{Username: c.User, Token: c.Password, Host: c.Host})
-	}},
-}
 
 // auth tells which ways to log in there are, and logs in.
 func (v *visit) auth(ctx context.Context, s *Step) {
@@ -49,10 +37,10 @@ func (v *visit) auth(ctx context.Context, s *Step) {
 		s.skip("no-password", "%s are offered; there is no password: set SMTPRETRY_PASSWORD", oneOf(offered))
 		return
 	}
-	for _, m := range mechanisms {
-		wanted := strings.EqualFold(v.c.Mechanism, m.name) || v.c.Mechanism == "" && !m.token
-		if wanted && slices.Contains(offered, m.name) {
-			v.login(ctx, s, m.make(&v.c.Config))
+	for i, m := range server.Mechanisms {
+		wanted := v.c.Mechanism == m || v.c.Mechanism == "" && i < 2
+		if wanted && slices.Contains(offered, strings.ToUpper(m)) {
+			v.login(ctx, s, server.Login(m, v.c.User, v.c.Password, v.c.Host))
 			return
 		}
 	}

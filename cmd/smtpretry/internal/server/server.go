@@ -2,8 +2,7 @@
 package server
 
 import (
-	"context"
-	"crypto/tls"
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -59,11 +58,7 @@ func Parse(server string) (*Server, error) {
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
 		return nil, errors.New("the server's URL has something behind the host and port")
 	}
-	port := u.Port()
-	if port == "" {
-		port = scheme.port
-	}
-	s := &Server{Dialer: &smtpretry.Dialer{Addr: net.JoinHostPort(u.Hostname(), port), TLS: scheme.mode, LMTP: scheme.lmtp}}
+	s := &Server{Dialer: &smtpretry.Dialer{Addr: net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), scheme.port)), TLS: scheme.mode, LMTP: scheme.lmtp}}
 	if u.User != nil {
 		s.User = u.User.Username()
 		s.Password, _ = u.User.Password()
@@ -77,40 +72,34 @@ func (s *Server) Host() string {
 	return host
 }
 
-// Trust adds the certificates of a file in PEM form to those of the system.
-func (s *Server) Trust(file string) error {
+// Roots are the certificates of a file in PEM form besides those of the system.
+func Roots(file string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(file)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return fmt.Errorf("%s holds no certificate in PEM form", file)
+		return nil, fmt.Errorf("%s holds no certificate in PEM form", file)
 	}
-	s.Dialer.TLSConfig = &tls.Config{RootCAs: pool}
-	return nil
+	return pool, nil
 }
 
-// Mechanisms are the ways to log in.
+// Mechanisms are the ways to log in. The first two take a password as it is.
 var Mechanisms = []string{"plain", "login", "oauthbearer"}
 
-// Auth makes the login for each connection.
-func (s *Server) Auth(mechanism, password string) (func(context.Context) (sasl.Client, error), error) {
-	var login func() sasl.Client
+// Login makes one login by a mechanism; nil if that is none of [Mechanisms].
+func Login(mechanism, user, password, host string) sasl.Client {
 	switch mechanism {
 	case "plain":
-		login = func() sasl.Client { return sasl.NewPlainClient("", s.User, password) }
+		return sasl.NewPlainClient("", user, password)
 	case "login":
-		login = func() sasl.Client { return sasl.NewLoginClient(s.User, password) }
+		return sasl.NewLoginClient(user, password)
 	case "oauthbearer":
-		login = func() sasl.Client {
-			return sasl.NewOAuthBearerClient(&sasl.OAuthBearerOptions{Username: s.User, Token: password, Host: s.Host()})
-		}
-	default:
-		return nil, fmt.Errorf("the login's mechanism is %q, want one of %s", mechanism, strings.Join(Mechanisms, ", "))
+		return sasl.NewOAuthBearerClient(&sasl.OAuthBearerOptions{Username: user, Token: password, Host: host})
 	}
-	return func(context.Context) (sasl.Client, error) { return login(), nil }, nil
+	return nil
 }
