@@ -62,21 +62,13 @@ and cause, with a plot over time.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&x.stage, "stage", "", "where the reply was given, one of "+strings.Join(stages, ", ")+" (default: as the log says, else a guess)")
-	flags.StringVar(&x.format, "format", string(maillog.Auto), "what the input is: "+formatWords())
+	flags.StringVar(&x.format, "format", string(maillog.Auto), "what the input is: "+strings.Join(maillog.Formats, ", "))
 	flags.StringVar(&x.svg, "svg", "", "draw a log's failures over time into this `file`")
 	flags.IntVar(&x.hosts, "hosts", 20, "show so many hosts of a log, those with most failures; 0: all")
 	_ = cmd.RegisterFlagCompletionFunc("stage", cobra.FixedCompletions(stages, cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(strings.Split(formatWords(), ", "), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(maillog.Formats, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.MarkFlagFilename("svg", "svg")
 	return cmd
-}
-
-func formatWords() string {
-	var words []string
-	for _, f := range maillog.Formats() {
-		words = append(words, string(f))
-	}
-	return strings.Join(words, ", ")
 }
 
 // onlyCode is a reply code that a shell has split off its words.
@@ -84,18 +76,15 @@ var onlyCode = regexp.MustCompile(`^[2-5]\d\d(?:-\d\.\d+\.\d+)?$`)
 
 func (x *explainer) run(ctx context.Context, args []string) error {
 	if x.stage != "" {
-		if !slices.Contains(stages, x.stage) {
+		x.parser.Stage = new(smtpretry.Stage)
+		if x.parser.Stage.UnmarshalText([]byte(x.stage)) != nil {
 			return ui.Failf(ui.Usage, "--stage is %q, want one of %s", x.stage, strings.Join(stages, ", "))
 		}
-		at := new(smtpretry.Stage)
-		if err := at.UnmarshalText([]byte(x.stage)); err != nil {
-			return ui.Fail(ui.Usage, err)
-		}
-		x.parser.Stage = at
 	}
-	if x.parser.Format = maillog.Format(x.format); !slices.Contains(maillog.Formats(), x.parser.Format) {
-		return ui.Failf(ui.Usage, "--format is %q, want one of %s", x.format, formatWords())
+	if !slices.Contains(maillog.Formats, x.format) {
+		return ui.Failf(ui.Usage, "--format is %q, want one of %s", x.format, strings.Join(maillog.Formats, ", "))
 	}
+	x.parser.Format = maillog.Format(x.format)
 	if len(args) > 1 && onlyCode.MatchString(args[0]) {
 		args = []string{strings.Join(args, " ")} // the quotes were forgotten
 	}

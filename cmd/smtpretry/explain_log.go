@@ -126,16 +126,15 @@ func formatsOf(s *maillog.Summary) string {
 
 // rangeOf is a range of time, to the second; empty if it is not known.
 func rangeOf(first, last time.Time) string {
-	const layout = "2006-01-02 15:04:05"
 	switch {
 	case first.IsZero():
 		return ""
 	case first.Truncate(time.Second).Equal(last.Truncate(time.Second)):
-		return ", " + first.Format(layout)
-	case first.Format("2006-01-02") == last.Format("2006-01-02"):
-		return ", " + first.Format(layout) + " to " + last.Format("15:04:05")
+		return ", " + first.Format(time.DateTime)
+	case first.Format(time.DateOnly) == last.Format(time.DateOnly):
+		return ", " + first.Format(time.DateTime) + " to " + last.Format(time.TimeOnly)
 	}
-	return ", " + first.Format(layout) + " to " + last.Format(layout)
+	return ", " + first.Format(time.DateTime) + " to " + last.Format(time.DateTime)
 }
 
 // number writes a count with commas between the thousands.
@@ -152,8 +151,8 @@ type jsonSummary struct {
 	Lines    int                    `json:"lines"`
 	Events   int                    `json:"events"`
 	Formats  map[maillog.Format]int `json:"formats"`
-	First    *time.Time             `json:"first,omitempty"`
-	Last     *time.Time             `json:"last,omitempty"`
+	First    time.Time              `json:"first,omitzero"`
+	Last     time.Time              `json:"last,omitzero"`
 	Accepted int                    `json:"accepted"`
 	PutOff   int                    `json:"put_off"`
 	Refused  int                    `json:"refused_for_good"`
@@ -167,8 +166,8 @@ type jsonGroup struct {
 	Cause  smtpretry.Cause `json:"cause"`
 	Class  smtpretry.Class `json:"class"`
 	Count  int             `json:"count"`
-	First  *time.Time      `json:"first,omitempty"`
-	Last   *time.Time      `json:"last,omitempty"`
+	First  time.Time       `json:"first,omitzero"`
+	Last   time.Time       `json:"last,omitzero"`
 	Sample meaning         `json:"sample"`
 }
 
@@ -180,11 +179,11 @@ type jsonTimeline struct {
 
 func (x *explainer) logJSON() jsonSummary {
 	s := &x.summary
-	out := jsonSummary{Lines: s.Lines, Events: s.Events, Formats: s.Formats, First: known(s.First), Last: known(s.Last),
+	out := jsonSummary{Lines: s.Lines, Events: s.Events, Formats: s.Formats, First: s.First, Last: s.Last,
 		Accepted: s.Accepted, PutOff: s.Failed(smtpretry.Temporary) + s.Failed(smtpretry.Unknown), Refused: s.Failed(smtpretry.Permanent),
 		HeldBack: s.HeldBack, Groups: []jsonGroup{}}
 	for _, g := range s.Groups() {
-		out.Groups = append(out.Groups, jsonGroup{g.Host, g.Cause, g.Class, g.Count, known(g.First), known(g.Last), meaningOf(g.Sample)})
+		out.Groups = append(out.Groups, jsonGroup{g.Host, g.Cause, g.Class, g.Count, g.First, g.Last, meaningOf(g.Sample)})
 	}
 	if start, part, series := s.Timeline(svgParts); len(series) > 0 {
 		out.Timeline = &jsonTimeline{start, part.Seconds(), map[smtpretry.Cause][]int{}}
@@ -193,12 +192,4 @@ func (x *explainer) logJSON() jsonSummary {
 		}
 	}
 	return out
-}
-
-// known returns t, nil if it is zero.
-func known(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }

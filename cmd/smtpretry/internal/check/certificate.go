@@ -36,12 +36,11 @@ type flaw struct{ finding, text, advice string }
 // It returns whether a client may trust it.
 func inspect(s *Step, chain []*x509.Certificate, host string, roots *x509.CertPool, now time.Time) bool {
 	leaf := chain[0]
-	s.Text = "" // set below
 	var flaws []flaw
 	add := func(finding, advice, text string, args ...any) {
 		flaws = append(flaws, flaw{finding, fmt.Sprintf(text, args...), advice})
 	}
-	day := func(t time.Time) string { return t.UTC().Format("2006-01-02") }
+	day := func(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 	switch {
 	case now.After(leaf.NotAfter):
 		add("expired", "Renew the certificate on the server, and have the server load it: many keep the old one until they are restarted.",

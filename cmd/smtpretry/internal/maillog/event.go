@@ -22,8 +22,8 @@ const (
 	Replies Format = "replies" // a server's reply on each line
 )
 
-// Formats are all of them.
-func Formats() []Format { return []Format{Auto, Postfix, Exim, JSON, Logfmt, Replies} }
+// Formats are the words for all of them.
+var Formats = []string{string(Auto), string(Postfix), string(Exim), string(JSON), string(Logfmt), string(Replies)}
 
 // An Outcome is what a line tells of an attempt.
 type Outcome uint8

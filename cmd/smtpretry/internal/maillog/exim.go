@@ -17,7 +17,7 @@ var (
 
 	eximOrigin = regexp.MustCompile(`^ <([^>]*@[^>]*)>`)
 	eximHost   = regexp.MustCompile(`\bH=(\S+(?: \[[^\]]*\])?)|\bhost (\S+ \[[^\]]*\])`)
-	eximDefer  = regexp.MustCompile(` defer \((-?\d+)\)(?::| )`)
+	eximDefer  = regexp.MustCompile(` defer \(-?\d+\)(?::| )`)
 	eximReply  = regexp.MustCompile(`SMTP error from remote mail(?:er| server) after (.*?): (?:host \S+ \[[^\]]*\]: )?([2-5]\d\d(?:[ -].*)?)$`)
 	eximReason = regexp.MustCompile(`^.*?(?:T=\S+|R=\S+)(?: \S+=(?:"[^"]*"|\S+)(?: \[[^\]]*\])?)*(?: defer \(-?\d+\))?(?: H=\S+(?: \[[^\]]*\])?)?:? ?`)
 )
@@ -44,7 +44,7 @@ func (p *Parser) exim(line string) *Event {
 		}
 		return e
 	case "==":
-		if d := eximDefer.FindStringSubmatch(rest); d != nil && strings.Contains(rest, "retry time not reached") {
+		if eximDefer.MatchString(rest) && strings.Contains(rest, "retry time not reached") {
 			e.Outcome = HeldBack
 			return e
 		}
@@ -66,6 +66,6 @@ func (p *Parser) eximTime(s string) time.Time {
 	if t, err := time.Parse("2006-01-02 15:04:05 -0700", s); err == nil {
 		return t
 	}
-	t, _ := time.ParseInLocation("2006-01-02 15:04:05", s, p.Now.Location())
+	t, _ := time.ParseInLocation(time.DateTime, s, p.Now.Location())
 	return t
 }

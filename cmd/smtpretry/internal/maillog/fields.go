@@ -84,7 +84,7 @@ func (p *Parser) fields(f map[string]any) *Event {
 			said = code + " " + said // the code has a field of its own
 		}
 		// journald and container runtimes wrap other programs' lines.
-		if inner := (&Parser{Stage: p.Stage, Now: p.Now}).wrapped(said); inner != nil {
+		if inner := p.wrapped(said); inner != nil {
 			if inner.Time.IsZero() {
 				inner.Time = e.Time
 			}
@@ -165,7 +165,7 @@ func text(v any) string {
 // anyTime reads a time as programs write it: RFC 3339 and the like, or seconds,
 // milliseconds, microseconds or nanoseconds since 1970.
 func (p *Parser) anyTime(s string) time.Time {
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700", "2006-01-02 15:04:05.999999999Z07:00", "2006/01/02 15:04:05", "2006-01-02 15:04:05"} {
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700", "2006-01-02 15:04:05.999999999Z07:00", "2006/01/02 15:04:05", time.DateTime} {
 		if t, err := time.ParseInLocation(layout, s, p.Now.Location()); err == nil {
 			return t
 		}

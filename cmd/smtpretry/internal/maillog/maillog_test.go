@@ -285,7 +285,8 @@ func TestParseNothing(t *testing.T) {
 
 func TestFormatIsKept(t *testing.T) {
 	const line = "550 5.1.1 User unknown"
-	for _, f := range maillog.Formats() {
+	for _, word := range maillog.Formats {
+		f := maillog.Format(word)
 		e := (&maillog.Parser{Format: f}).Parse(line)
 		if want := f == maillog.Auto || f == maillog.Replies; (e != nil) != want {
 			t.Errorf("format %s: a reply gives %+v", f, e)

@@ -59,10 +59,8 @@ func (p Plot) Bars(w io.Writer, paint func(i int, bars string) string) error {
 			return err
 		}
 	}
-	n := len(p.Series[0].Counts)
-	end := p.Start.Add(time.Duration(n) * p.Part)
-	layout := p.layout()
-	first, last := p.Start.Format(layout), end.Format(layout)
+	n := p.parts()
+	first, last := p.Start.Format(p.layout()), p.at(n).Format(p.layout())
 	line := first + strings.Repeat(" ", max(1, n-len(first)-len(last))) + last
 	_, err := fmt.Fprintf(w, "  %*s  %s\n  %*s  the highest bar is %d in %s\n", widest, "", line, widest, "", most, short(p.Part))
 	return err
@@ -70,14 +68,14 @@ func (p Plot) Bars(w io.Writer, paint func(i int, bars string) string) error {
 
 // layout is how times are written: with a day, if there is more than one.
 func (p Plot) layout() string {
-	end := p.Start.Add(time.Duration(p.parts())*p.Part - 1)
+	end := p.at(p.parts()).Add(-1)
 	switch {
 	case p.Part >= 24*time.Hour:
-		return "2006-01-02"
+		return time.DateOnly
 	case end.Sub(p.Start) >= 24*time.Hour:
 		return "Jan _2 15:04"
 	case p.Part < time.Minute:
-		return "15:04:05"
+		return time.TimeOnly
 	}
 	return "15:04"
 }

@@ -99,8 +99,8 @@ func (p Plot) times(w io.Writer, n int, x func(float64) float64, bottom int) {
 		fmt.Fprintf(w, `<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="black"/><text x="%.1f" y="%d" text-anchor="middle">%s</text>
 `, middle, middle, bottom, bottom+6, middle, bottom+22, at.Format(p.layout()))
 	}
-	day := p.Start.Format("2006-01-02")
-	if last := p.at(n).Add(-1).Format("2006-01-02"); last != day {
+	day := p.Start.Format(time.DateOnly)
+	if last := p.at(n).Add(-1).Format(time.DateOnly); last != day {
 		day += " to " + last
 	}
 	fmt.Fprintf(w, `<text x="%d" y="%d" text-anchor="middle" fill="#555">%s</text>
@@ -146,7 +146,7 @@ func (p Plot) legend(w io.Writer) (rows int) {
 // tick returns a round step for at most n of them up to most, at least 1.
 func tick(most float64, n int) float64 {
 	step := math.Pow(10, math.Floor(math.Log10(most/float64(n))))
-	for _, m := range []float64{1, 2, 5, 10} {
+	for _, m := range []float64{1, 2, 5} {
 		if step*m*float64(n) >= most {
 			return max(step*m, 1)
 		}
