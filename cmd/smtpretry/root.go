@@ -1,14 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
 	"regexp"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -122,10 +120,10 @@ func version() string {
 	return "(unknown)"
 }
 
-// exitEntry is where the text about a code begins.
-var exitEntry = regexp.MustCompile(`(?m)^\d`)
-
-var emptyIndent = regexp.MustCompile(`(?m)^ +$`)
+var (
+	exitEntry = regexp.MustCompile(`(?m)^\d.*(?:\n .*)*`) // the text about a code
+	lineBegin = regexp.MustCompile(`(?m)^.`)              // of a line that is not empty
+)
 
 // helpTemplate has the sections of a manual page.
 const helpTemplate = `NAME
@@ -155,27 +153,16 @@ EXAMPLES
 
 func init() {
 	cobra.AddTemplateFunc("indent", func(s string) string {
-		return emptyIndent.ReplaceAllString("  "+strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n  "), "")
+		return lineBegin.ReplaceAllString(strings.TrimRight(s, "\n"), "  $0")
 	})
 	// exitStatus adds the codes that every command has, and sorts them.
 	cobra.AddTemplateFunc("exitStatus", func(s string) string {
-		entries := strings.Split(exitEntry.ReplaceAllString(strings.TrimSpace(s), "\x00$0"), "\x00")
+		entries := append(exitEntry.FindAllString(s, -1), "64  the command line is wrong")
 		if !strings.HasPrefix(s, "0 ") {
 			entries = append(entries, "0   nothing was refused, nothing was found")
 		}
-		entries = append(entries, "64  the command line is wrong")
-		code := func(entry string) int {
-			n, _ := strconv.Atoi(entry[:max(strings.IndexByte(entry, ' '), 0)])
-			return n
-		}
-		slices.SortFunc(entries, func(a, b string) int { return cmp.Compare(code(a), code(b)) })
-		var lines []string
-		for _, e := range entries {
-			if e = strings.TrimRight(e, "\n"); e != "" {
-				lines = append(lines, e)
-			}
-		}
-		return strings.Join(lines, "\n")
+		slices.Sort(entries)
+		return strings.Join(entries, "\n")
 	})
 	cobra.EnableCommandSorting = false
 }
