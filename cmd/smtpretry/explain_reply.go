@@ -41,12 +41,9 @@ type meaning struct {
 
 // meaningOf says what a verdict means.
 func meaningOf(v smtpretry.Verdict) meaning {
-	m := meaning{Class: v.Class, Cause: v.Cause, Scope: v.Scope, Stage: v.Stage, Code: v.Code, Text: v.Text,
+	m := meaning{Class: v.Class, Cause: v.Cause, Scope: v.Scope, Stage: v.Stage, Code: v.Code, Enhanced: ui.Enhanced(v), Text: v.Text,
 		RetryAfter: v.RetryAfter.Seconds(), SlowDown: slowDown(v), Waiting: waiting(v), Advice: v.Advice(),
 		Rule: v.Rule, Source: v.Source()}
-	if v.Enhanced[0] != 0 {
-		m.Enhanced = fmt.Sprintf("%d.%d.%d", v.Enhanced[0], v.Enhanced[1], v.Enhanced[2])
-	}
 	if isRetried(v) {
 		m.Tries = map[string][]float64{}
 		for _, p := range presets {
@@ -76,7 +73,7 @@ func (x *explainer) reply(v smtpretry.Verdict) error {
 		style = ui.Bad
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n", x.Paint(ui.Bold, strings.TrimSpace(said(v))))
+	fmt.Fprintf(&b, "%s\n", x.Paint(ui.Bold, strings.TrimSpace(ui.Said(v))))
 	row := func(name, text string) {
 		if text != "" {
 			fmt.Fprintf(&b, "  %s  %s\n", x.Paint(ui.Dim, fmt.Sprintf("%-9s", name)), text)
@@ -112,18 +109,6 @@ func (x *explainer) reply(v smtpretry.Verdict) error {
 	b.WriteString("\n")
 	_, err := fmt.Fprint(x.Out, b.String())
 	return ui.Fail(ui.IOErr, err)
-}
-
-// said is the reply, without what it means.
-func said(v smtpretry.Verdict) string {
-	if v.Code == 0 {
-		return v.Text
-	}
-	s := strconv.Itoa(v.Code)
-	if v.Enhanced[0] != 0 {
-		s += fmt.Sprintf(" %d.%d.%d", v.Enhanced[0], v.Enhanced[1], v.Enhanced[2])
-	}
-	return s + " " + v.Text
 }
 
 var classWords = map[smtpretry.Class]string{

@@ -168,18 +168,14 @@ func (s *Step) detail(format string, args ...any) {
 // the place of a reply.
 func (s *Step) refused(finding string, err error, at smtpretry.Stage) {
 	v := smtpretry.Classify(err, at)
-	text := v.Text
-	s.Reply = &Reply{Code: v.Code, Text: v.Text, Class: v.Class, Cause: v.Cause, Scope: v.Scope, Stage: v.Stage, Retry: v.RetryAfter.Seconds(), Rule: v.Rule}
-	if e := v.Enhanced; e[0] > 0 {
-		s.Reply.Enhanced = fmt.Sprintf("%d.%d.%d", e[0], e[1], e[2])
-		text = s.Reply.Enhanced + " " + text
-	}
-	if v.Code != 0 {
-		text = fmt.Sprintf("%d %s", v.Code, text)
+	if v.Code == 0 {
+		s.fault("no-reply", "%s", reason(err))
 	} else {
-		finding, text, s.Reply = "no-reply", reason(err), nil
+		s.fault(finding, "%s", ui.Said(v))
+		s.Reply = &Reply{Code: v.Code, Enhanced: ui.Enhanced(v), Text: v.Text, Class: v.Class, Cause: v.Cause, Scope: v.Scope, Stage: v.Stage,
+			Retry: v.RetryAfter.Seconds(), Rule: v.Rule}
 	}
-	s.fault(finding, "%s", text).advise("%s", v.Advice())
+	s.advise("%s", v.Advice())
 	s.Temporary = v.Class != smtpretry.Permanent
 }
 

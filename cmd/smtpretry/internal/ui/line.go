@@ -1,8 +1,12 @@
 package ui
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/smtpretry/smtpretry"
 )
 
 // maxLine is the longest line of what others said that is kept.
@@ -21,4 +25,24 @@ func Line(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// Said is the reply of a verdict, without what it means.
+func Said(v smtpretry.Verdict) string {
+	if v.Code == 0 {
+		return v.Text
+	}
+	s := strconv.Itoa(v.Code)
+	if e := Enhanced(v); e != "" {
+		s += " " + e
+	}
+	return s + " " + v.Text
+}
+
+// Enhanced is the enhanced status code of a verdict, empty if it has none.
+func Enhanced(v smtpretry.Verdict) string {
+	if v.Enhanced[0] == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d.%d.%d", v.Enhanced[0], v.Enhanced[1], v.Enhanced[2])
 }
