@@ -3,8 +3,12 @@
 package maillog
 
 import (
+	"net"
 	"net/textproto"
+	"strings"
 	"time"
+
+	"github.com/emersion/go-smtp"
 
 	"github.com/smtpretry/smtpretry"
 )
@@ -87,4 +91,51 @@ func (p *Parser) bare(line string) *Event {
 // Reply is what a reply tells that stands alone.
 func (p *Parser) Reply(reply *textproto.Error) *Event {
 	return p.said(&Event{Format: Replies}, reply, smtpretry.StageUnknown)
+}
+
+// said puts a reply into an event. at is the stage that the log tells.
+func (p *Parser) said(e *Event, reply *textproto.Error, at smtpretry.Stage) *Event {
+	if reply.Code < 400 {
+		e.Outcome = Accepted
+		return e
+	}
+	switch {
+	case p.Stage != nil:
+		at = *p.Stage
+	case at == smtpretry.StageUnknown:
+		at = GuessStage(reply)
+	}
+	e.Outcome, e.Verdict = Failed, smtpretry.Classify(reply, at)
+	return e
+}
+
+// failed puts a failure without a reply into an event. final says that the mail
+// program has given up.
+func (p *Parser) failed(e *Event, why string, at smtpretry.Stage, dsn smtp.EnhancedCode, final bool) *Event {
+	if p.Stage != nil {
+		at = *p.Stage
+	}
+	e.Outcome, e.Verdict = Failed, classifyFailure(why, at, dsn, final)
+	return e
+}
+
+// hostName brings a server's name into one form: "mx.example.net[192.0.2.1]:25"
+// is mx.example.net, and where there is none the recipient's domain is taken.
+func hostName(host, to string) string {
+	host, _, _ = strings.Cut(host, " ")
+	if name, rest, ok := strings.Cut(host, "["); ok && name != "" {
+		host = name
+	} else if ok { // an address literal
+		host, _, _ = strings.Cut(rest, "]")
+	}
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	if host == "" || host == "none" || host == "unknown" {
+		host = ""
+		if at := strings.LastIndexByte(to, '@'); at >= 0 {
+			host = to[at+1:]
+		}
+	}
+	return strings.ToLower(strings.TrimSuffix(oneLine(host), "."))
 }

@@ -81,15 +81,21 @@ func (p *Parser) postfix(line string) *Event {
 	return p.failed(e, why, smtpretry.StageUnknown, dsn, final)
 }
 
-// syslogTime reads the time of a syslog line, in one of its two forms.
+// syslogTime reads the time of a syslog line, in one of its two forms. Without a
+// year it is the last such time before now; a clock that is a day ahead is forgiven.
 func (p *Parser) syslogTime(s string) time.Time {
 	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
 		return t
 	}
-	if t, err := time.Parse("Jan 2 15:04:05", strings.Join(strings.Fields(s), " ")); err == nil {
-		return p.inLastYear(t)
+	t, err := time.Parse("Jan 2 15:04:05", strings.Join(strings.Fields(s), " "))
+	if err != nil {
+		return time.Time{}
 	}
-	return time.Time{}
+	t = time.Date(p.Now.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), p.Now.Location())
+	if t.After(p.Now.Add(24 * time.Hour)) {
+		t = t.AddDate(-1, 0, 0)
+	}
+	return t
 }
 
 // enhanced reads an enhanced status code; zero if it is none.
