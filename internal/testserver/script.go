@@ -64,6 +64,7 @@ type Rule struct {
 	times int // -1: always
 	skip  int
 	to    string
+	from  string
 	when  []func(At) bool
 	lasts time.Duration
 }
@@ -86,6 +87,9 @@ func (r Rule) For(d time.Duration) Rule { r.times, r.lasts = -1, d; return r }
 // To restricts the rule to a recipient: a whole address, "local@" for any
 // domain, or "@domain". Case does not matter.
 func (r Rule) To(address string) Rule { r.to = address; return r }
+
+// From restricts the rule to a sender, alike.
+func (r Rule) From(address string) Rule { r.from = address; return r }
 
 // When restricts the rule to points for which f is true. Sessions call f one
 // at a time; it must not call the server.
@@ -155,7 +159,8 @@ func (r *progress) fits(at At) bool {
 	case r.stage != at.Stage,
 		r.times >= 0 && r.used >= r.times,
 		r.lasts > 0 && !r.first.IsZero() && at.Time.Sub(r.first) >= r.lasts,
-		r.to != "" && !addressMatches(r.to, at.Rcpt):
+		r.to != "" && !addressMatches(r.to, at.Rcpt),
+		r.from != "" && !addressMatches(r.from, at.From):
 		return false
 	}
 	for _, f := range r.when {

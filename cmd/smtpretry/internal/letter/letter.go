@@ -5,6 +5,7 @@ package letter
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -68,7 +69,7 @@ func Read(r io.Reader, dotEnds bool) ([]byte, error) {
 func readToDot(r *bufio.Reader) (raw []byte, err error) {
 	for {
 		line, err := r.ReadBytes('\n')
-		if text := bytes.TrimRight(line, "\r\n"); len(text) == 1 && text[0] == '.' {
+		if string(bytes.TrimRight(line, "\r\n")) == "." {
 			return raw, nil
 		}
 		raw = append(raw, line...)
@@ -143,9 +144,7 @@ func (l *Letter) envelope(h mail.Header, o Options) error {
 				break
 			}
 		}
-		if l.From == "" {
-			l.From = o.User + "@" + o.Domain
-		}
+		l.From = cmp.Or(l.From, o.User+"@"+o.Domain)
 	}
 	l.To = append(l.To, o.To...)
 	if o.FromHeader {
@@ -183,11 +182,7 @@ func complete(h *mail.Header, from string, o Options) error {
 		h.SetDate(o.Now)
 	}
 	if !h.Has("From") {
-		address := from
-		if address == "" {
-			address = "MAILER-DAEMON@" + o.Domain
-		}
-		h.SetAddressList("From", []*mail.Address{{Name: o.Name, Address: address}})
+		h.SetAddressList("From", []*mail.Address{{Name: o.Name, Address: cmp.Or(from, "MAILER-DAEMON@"+o.Domain)}})
 	}
 	return nil
 }
@@ -221,10 +216,5 @@ func withCRLF(raw []byte) []byte {
 }
 
 func isASCII(b []byte) bool {
-	for _, c := range b {
-		if c >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
+	return !bytes.ContainsFunc(b, func(r rune) bool { return r >= utf8.RuneSelf })
 }

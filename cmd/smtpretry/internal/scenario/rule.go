@@ -71,7 +71,7 @@ func (r *rule) config() (testserver.Rule, error) {
 	if r.AtByte > 0 {
 		action = action.AtByte(r.AtByte)
 	}
-	made := testserver.On(r.At, action).To(r.To).Skip(r.Skip)
+	made := testserver.On(r.At, action).To(r.To).From(r.From).Skip(r.Skip)
 	switch {
 	case r.Times > 0 && r.For > 0:
 		return none, errors.New("times and for: want one of them")
@@ -83,9 +83,6 @@ func (r *rule) config() (testserver.Rule, error) {
 		made = made.For(r.For)
 	default:
 		made = made.Always()
-	}
-	if r.From != "" {
-		made = made.When(func(at testserver.At) bool { return matches(r.From, at.From) })
 	}
 	return made, nil
 }
@@ -101,22 +98,4 @@ func replyOf(text string) (*testserver.Action, error) {
 		}
 	}
 	return testserver.Reply(text), nil
-}
-
-// matches says whether an address is the pattern's: a whole address, "local@" or
-// "@domain".
-func matches(pattern, address string) bool {
-	pattern, address = strings.ToLower(pattern), strings.ToLower(address)
-	switch {
-	case strings.HasSuffix(pattern, "@"):
-		return strings.HasPrefix(address, pattern)
-	case strings.HasPrefix(pattern, "@"):
-		return strings.HasSuffix(address, pattern)
-	}
-	return pattern == address
-}
-
-func sorted(words []string) []string {
-	slices.Sort(words)
-	return words
 }

@@ -4,6 +4,8 @@ package scenario
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -131,32 +133,23 @@ func (l *limits) config() (testserver.Limits, error) {
 		MaxConns: l.MaxConns, PerConn: l.PerConn, PerMessage: l.PerMessage, Domains: l.Domains,
 		Quota: testserver.Quota{N: l.Quota.n, Per: l.Quota.per}, Greylist: l.Greylist,
 		Box:      testserver.Box{After: l.Box.After, Within: l.Box.Within, For: l.Box.For},
-		Announce: l.Announce,
+		Announce: l.Announce, Replies: map[testserver.Limit]*testserver.Action{},
 	}
 	known := []testserver.Limit{testserver.ByRate, testserver.ByRecipients, testserver.ByNewConns, testserver.ByMaxConns, testserver.ByPerConn,
 		testserver.ByPerMessage, testserver.ByDomains, testserver.ByQuota, testserver.ByGreylist, testserver.ByBox}
 	for name, text := range l.Replies {
-		found := false
-		for _, k := range known {
-			if name != string(k) {
-				continue
-			}
-			found = true
-			reply, err := replyOf(text)
-			if err != nil {
-				return out, fmt.Errorf("limits.replies.%s: %w", name, err)
-			}
-			if strings.HasPrefix(text, "421") {
-				reply = reply.ThenClose()
-			}
-			if out.Replies == nil {
-				out.Replies = map[testserver.Limit]*testserver.Action{}
-			}
-			out.Replies[k] = reply
-		}
-		if !found {
+		by := testserver.Limit(name)
+		if !slices.Contains(known, by) {
 			return out, fmt.Errorf("limits.replies.%s is not one of %v", name, known)
 		}
+		reply, err := replyOf(text)
+		if err != nil {
+			return out, fmt.Errorf("limits.replies.%s: %w", name, err)
+		}
+		if strings.HasPrefix(text, "421") {
+			reply = reply.ThenClose()
+		}
+		out.Replies[by] = reply
 	}
 	return out, nil
 }
@@ -168,11 +161,7 @@ func oneOf[T any](field, word string, known map[string]T) (value T, err error) {
 	}
 	value, ok := known[word]
 	if !ok {
-		var words []string
-		for w := range known {
-			words = append(words, w)
-		}
-		return value, fmt.Errorf("%s is %q, want one of %s", field, word, strings.Join(sorted(words), ", "))
+		return value, fmt.Errorf("%s is %q, want one of %s", field, word, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 	}
 	return value, nil
 }

@@ -76,27 +76,23 @@ func (u *UI) Encode(v any) error {
 }
 
 // A Style is a way to paint words.
-type Style int
+type Style color.Attribute
 
 // The styles.
 const (
-	Bold Style = iota // headings, names
-	Dim               // less important
-	Good              // done, accepted
-	Warn              // temporary
-	Bad               // refused for good
+	Bold = Style(color.Bold)     // headings, names
+	Dim  = Style(color.Faint)    // less important
+	Good = Style(color.FgGreen)  // done, accepted
+	Warn = Style(color.FgYellow) // temporary
+	Bad  = Style(color.FgRed)    // refused for good
 )
-
-var styles = map[Style]color.Attribute{
-	Bold: color.Bold, Dim: color.Faint, Good: color.FgGreen, Warn: color.FgYellow, Bad: color.FgRed,
-}
 
 // Paint returns s for Out in a style, or as it is where no colours are wanted.
 func (u *UI) Paint(s Style, text string) string {
 	if !u.colour || text == "" {
 		return text
 	}
-	c := color.New(styles[s])
+	c := color.New(color.Attribute(s))
 	c.EnableColor()
 	return c.Sprint(text)
 }
