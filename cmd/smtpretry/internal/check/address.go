@@ -13,12 +13,11 @@ import (
 func (c *checker) senderAddress(ctx context.Context) []Step {
 	ip, given := c.address() // waits for a connection, which is not this step's time
 	seq := sequence{}
+	if ip.IsValid() {
+		seq.about = ip.String()
+	}
 	seq.do(StepAddress, func(s *Step) {
-		why := notPublic(ip)
-		if ip.IsValid() {
-			s.About = ip.String()
-		}
-		switch {
+		switch why := notPublic(ip); {
 		case !ip.IsValid():
 			s.skip("", "there is no connection that it could be taken from; --ip names it")
 		case why != "" && given:
@@ -41,25 +40,13 @@ func (c *checker) senderAddress(ctx context.Context) []Step {
 	} else if c.dns.dead {
 		seq.blocked = because(StepResolver)
 	}
-	seq.about = ""
-	if ip.IsValid() {
-		seq.about = ip.String()
-	}
 	direct := given || seq.blocked == "" && !c.submits()
 
 	var p parts
-	start := func(name, about string, f func(*Step)) {
-		p.start(func() []Step {
-			if seq.blocked != "" {
-				return []Step{skipped(name, about, seq.blocked)}
-			}
-			return []Step{timed(name, about, f)}
-		})
-	}
-	start(StepReverse, seq.about, func(s *Step) { c.reverse(ctx, s, ip, direct) })
+	p.step(seq.blocked, StepReverse, seq.about, func(s *Step) { c.reverse(ctx, s, ip, direct) })
 	if !c.NoList {
 		for _, zone := range c.DNSBL {
-			start(StepBlockList, zone, func(s *Step) { c.blockList(ctx, s, ip, zone, direct) })
+			p.step(seq.blocked, StepBlockList, zone, func(s *Step) { c.blockList(ctx, s, ip, zone, direct) })
 		}
 	}
 	return append(seq.steps, p.wait()...)

@@ -175,12 +175,7 @@ func (c *checker) dkim(ctx context.Context, from, blocked string) []Step {
 	}
 	var p parts
 	for _, name := range names {
-		p.start(func() []Step {
-			if blocked != "" {
-				return []Step{skipped(StepDKIM, name, blocked)}
-			}
-			return []Step{timed(StepDKIM, name, func(s *Step) { c.checkKey(ctx, s) })}
-		})
+		p.step(blocked, StepDKIM, name, func(s *Step) { c.checkKey(ctx, s) })
 	}
 	keys := p.wait()
 	if c.Message == nil {

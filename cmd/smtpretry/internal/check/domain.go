@@ -35,19 +35,7 @@ func (c *checker) senderDomain(ctx context.Context) []Step {
 	}
 
 	var p parts
-	// A step's time is without what it waits for.
-	start := func(name, about string, f func(*Step), wait ...func()) {
-		p.start(func() []Step {
-			if first.blocked != "" {
-				return []Step{skipped(name, about, first.blocked)}
-			}
-			for _, w := range wait {
-				w()
-			}
-			return []Step{timed(name, about, f)}
-		})
-	}
-	start(StepSPF, envelope, func(s *Step) {
+	p.step(first.blocked, StepSPF, envelope, func(s *Step) {
 		defer c.spf.keep(authentic{})
 		c.checkSPF(ctx, s, envelope)
 	}, func() { c.address() })
@@ -55,9 +43,9 @@ func (c *checker) senderDomain(ctx context.Context) []Step {
 		defer c.signed.keep(authentic{})
 		return c.dkim(ctx, from, first.blocked)
 	})
-	start(StepDMARC, from, func(s *Step) { c.checkDMARC(ctx, s, from) }, func() { c.spf.wait() }, func() { c.signed.wait() })
-	start(StepMTASTS, from, func(s *Step) { c.checkMTASTS(ctx, s, from) })
-	start(StepTLSRPT, from, func(s *Step) { c.checkTLSRPT(ctx, s, from) })
+	p.step(first.blocked, StepDMARC, from, func(s *Step) { c.checkDMARC(ctx, s, from) }, func() { c.spf.wait() }, func() { c.signed.wait() })
+	p.step(first.blocked, StepMTASTS, from, func(s *Step) { c.checkMTASTS(ctx, s, from) })
+	p.step(first.blocked, StepTLSRPT, from, func(s *Step) { c.checkTLSRPT(ctx, s, from) })
 	return append(first.steps, p.wait()...)
 }
 

@@ -38,6 +38,20 @@ func (p *parts) start(f func() []Step) {
 	p.wg.Go(func() { *steps = f() })
 }
 
+// step starts a step, or skips it if it is blocked. What it waits for before is not
+// its time.
+func (p *parts) step(blocked, name, about string, f func(*Step), wait ...func()) {
+	p.start(func() []Step {
+		if blocked != "" {
+			return []Step{skipped(name, about, blocked)}
+		}
+		for _, w := range wait {
+			w()
+		}
+		return []Step{timed(name, about, f)}
+	})
+}
+
 func (p *parts) wait() []Step {
 	p.wg.Wait()
 	var all []Step
