@@ -80,7 +80,6 @@ SMTPRETRY_PASSWORD_FILE  a file whose first line is the password`,
 	f.DurationVar(&cfg.Timeout, "timeout", check.DefaultTimeout, "the `time` for all of it")
 	f.BoolVar(&report, "report", false, "print a text for the provider's support, with the dialogue")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		cfg := cfg
 		if err := errors.Join(target(&cfg, args[0]), senders(&cfg, ip)); err != nil {
 			return ui.Fail(ui.Usage, err)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,11 +32,8 @@ func printCheck(u *ui.UI, r *check.Report, cfg check.Config, support bool) error
 	return ui.Fail(ui.IOErr, err)
 }
 
-// The columns of a step.
-const (
-	stepIndent = 24 // below its text
-	stepFormat = "  %s%*s %-12s "
-)
+// stepIndent is how wide what stands before a step's text is.
+const stepIndent = 24
 
 // printStep prints the first of the steps, and with it those that are skipped
 // for the same reason. It returns how many.
@@ -57,12 +55,11 @@ func printStep(b *strings.Builder, u *ui.UI, steps []check.Step) int {
 		text += fmt.Sprintf(" (%s)", shortly(s.Took))
 	}
 	word := s.Result.String()
-	fmt.Fprintf(b, stepFormat, u.Paint(style(s.Result), word), 8-len(word), "", s.Name)
-	width := u.Width() - stepIndent
+	fmt.Fprintf(b, "  %s%*s %-12s ", u.Paint(style(s.Result), word), 8-len(word), "", s.Name)
 	below := func(indent int, text string) string {
-		return strings.Repeat(" ", indent) + wrap(text, width-indent+stepIndent, indent) + "\n"
+		return strings.Repeat(" ", indent) + wrap(text, u.Width()-indent, indent) + "\n"
 	}
-	b.WriteString(wrap(text, width, stepIndent) + "\n")
+	b.WriteString(wrap(text, u.Width()-stepIndent, stepIndent) + "\n")
 	for _, d := range s.Details {
 		b.WriteString(u.Paint(ui.Dim, below(stepIndent+2, d)))
 	}
@@ -75,10 +72,8 @@ func printStep(b *strings.Builder, u *ui.UI, steps []check.Step) int {
 // also lists the steps that are skipped with another, without repetition.
 func also(steps []check.Step) string {
 	var names []string
-	seen := map[string]bool{}
 	for _, s := range steps {
-		if !seen[s.Name] {
-			seen[s.Name] = true
+		if !slices.Contains(names, s.Name) {
 			names = append(names, s.Name)
 		}
 	}

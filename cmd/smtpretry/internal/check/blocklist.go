@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/ui"
@@ -113,7 +114,7 @@ func (c *checker) blockList(ctx context.Context, s *Step, ip netip.Addr, zone st
 			meaning = "listed"
 		}
 		s.detail("%s %s", a, meaning)
-		dynamic = dynamic && contains(list.Dynamic, a.String())
+		dynamic = dynamic && slices.Contains(list.Dynamic, a.String())
 	}
 	if txt, err := c.dns.LookupTXT(ctx, name); err == nil {
 		for _, t := range txt[:min(len(txt), 4)] {
@@ -134,15 +135,6 @@ func (c *checker) blockList(ctx context.Context, s *Step, ip netip.Addr, zone st
 		s.fault("listed", "%s", text).
 			advise("Find and stop what caused it first (a hacked account, an infected machine, a list of bought addresses), then: %s. Waiting alone does not help while the cause lasts.", list.Removal)
 	}
-}
-
-func contains(list []string, word string) bool {
-	for _, w := range list {
-		if w == word {
-			return true
-		}
-	}
-	return false
 }
 
 // notAnswers says why the answers are no listing; empty if they are one.

@@ -6,10 +6,10 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/textproto"
+	"strconv"
 	"strings"
 	"time"
 
@@ -106,8 +106,7 @@ func (s *session) reply(ctx context.Context, d time.Duration, want string) (text
 			if strings.HasPrefix(line, want) {
 				return text, nil
 			}
-			var code int
-			_, _ = fmt.Sscanf(line[:3], "%d", &code)
+			code, _ := strconv.Atoi(line[:3])
 			return text, &textproto.Error{Code: code, Msg: text}
 		}
 	}
@@ -183,10 +182,7 @@ func (s *session) redact(line string) string {
 // offer reads the reply to EHLO.
 func (s *session) offer(text string) {
 	s.offers = map[string]string{}
-	for i, line := range strings.Split(text, "\n") {
-		if i == 0 {
-			continue // the greeting
-		}
+	for _, line := range strings.Split(text, "\n")[1:] { // behind the greeting
 		keyword, params, _ := strings.Cut(line, " ")
 		if old, ok := strings.CutPrefix(keyword, "AUTH="); ok { // an old spelling
 			keyword, params = "AUTH", old+" "+params

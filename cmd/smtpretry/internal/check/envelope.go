@@ -2,6 +2,8 @@ package check
 
 import (
 	"context"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/smtpretry/smtpretry"
 )
@@ -18,7 +20,7 @@ func (v *visit) envelope(ctx context.Context) {
 	}
 	v.doAbout(StepMail, "<"+v.c.Mail+">", func(s *Step) {
 		params := ""
-		if _, ok := v.talk.offers["SMTPUTF8"]; ok && !isASCII(v.c.Mail, v.c.Rcpt...) {
+		if _, ok := v.talk.offers["SMTPUTF8"]; ok && !isASCII(v.c.Mail+strings.Join(v.c.Rcpt, "")) {
 			params = " SMTPUTF8"
 		}
 		v.offer(ctx, s, "MAIL FROM:<"+v.c.Mail+">"+params, smtpretry.StageMail)
@@ -41,13 +43,6 @@ func (v *visit) offer(ctx context.Context, s *Step, command string, at smtpretry
 	s.ok("%s", v.talk.lastSaid())
 }
 
-func isASCII(word string, more ...string) bool {
-	for _, w := range append(more, word) {
-		for i := range len(w) {
-			if w[i] >= 0x80 {
-				return false
-			}
-		}
-	}
-	return true
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }

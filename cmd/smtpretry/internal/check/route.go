@@ -92,7 +92,7 @@ func (v *visit) connect(ctx context.Context, s *Step) {
 	}
 	wg.Wait()
 	var failed []attempt
-	for _, t := range tries {
+	for i, t := range tries {
 		if t.err != nil {
 			failed = append(failed, t)
 			continue
@@ -100,7 +100,7 @@ func (v *visit) connect(ctx context.Context, s *Step) {
 		if v.conn == nil {
 			v.conn = t.conn
 			v.c.local.keep(addrOf(t.conn.LocalAddr()))
-			v.c.server.keep(v.addrs[indexOf(tries, t)])
+			v.c.server.keep(v.addrs[i])
 			s.ok("%s", t.addr)
 		} else {
 			t.conn.Close()
@@ -124,15 +124,6 @@ func (v *visit) connect(ctx context.Context, s *Step) {
 		s.warn("some-"+finding, "%s; but %s: %s", s.Text, failed[0].addr, err).
 			advise("Clients that try this address first lose time. Mend it, or take it out of the DNS.")
 	}
-}
-
-func indexOf(tries []attempt, t attempt) int {
-	for i := range tries {
-		if tries[i].addr == t.addr {
-			return i
-		}
-	}
-	return 0
 }
 
 func (v *visit) dial(ctx context.Context, addr string) attempt {
@@ -181,12 +172,7 @@ const (
 // diagnose tells the ways apart in which a connection fails.
 func diagnose(err error) (finding, text string) {
 	is := func(targets ...error) bool {
-		for _, t := range targets {
-			if errors.Is(err, t) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(targets, func(t error) bool { return errors.Is(err, t) })
 	}
 	switch {
 	case is(syscall.ECONNREFUSED, wsaEConnRefused):

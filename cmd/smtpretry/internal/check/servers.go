@@ -29,13 +29,12 @@ func (c *checker) servers(ctx context.Context) ([]Step, []Dialogue) {
 	wg.Wait()
 	// The first that works is asked about sender and recipients, as a mailer
 	// would do.
-	if i := slices.IndexFunc(visits, func(v *visit) bool { return v.blocked == "" }); i >= 0 {
-		visits[i].envelope(ctx)
-	} else if len(visits) > 0 {
-		visits[0].envelope(ctx)
+	if len(visits) > 0 {
+		i := slices.IndexFunc(visits, func(v *visit) bool { return v.blocked == "" })
+		visits[max(i, 0)].envelope(ctx)
 	}
 	// Where one host takes mail, another that does not is no obstacle.
-	if slices.ContainsFunc(visits, func(v *visit) bool { return v.reached() }) {
+	if slices.ContainsFunc(visits, (*visit).reached) {
 		for _, v := range visits {
 			if !v.reached() {
 				v.lessen()
@@ -112,7 +111,7 @@ func (v *visit) reach(ctx context.Context) {
 		v.talk = newSession(v.conn, v.host)
 	}
 	if v.c.implicit() {
-		v.do(StepTLS, func(s *Step) { v.implicitTLS(ctx, s) })
+		v.do(StepTLS, func(s *Step) { v.handshake(ctx, s) })
 		v.certificate()
 	}
 	v.do(StepGreeting, func(s *Step) { v.greeting(ctx, s) })

@@ -77,7 +77,7 @@ func (c *checker) checkSPF(ctx context.Context, s *Step, domain string) {
 	if through == "" {
 		c.spf.keep(found)
 	}
-	c.judgeSPF(s, result, err, verdictSPF{ip: ip, through: through, lookups: lookups,
+	judgeSPF(s, result, err, verdictSPF{ip: ip, through: through, lookups: lookups,
 		term: c.matchedTerm(ctx, records[0], ip, sender), domain: domain})
 }
 
@@ -88,7 +88,7 @@ type verdictSPF struct {
 	lookups       int
 }
 
-func (c *checker) judgeSPF(s *Step, result spf.Result, err error, v verdictSPF) {
+func judgeSPF(s *Step, result spf.Result, err error, v verdictSPF) {
 	by := ""
 	if v.term != "" {
 		by = " by " + v.term
@@ -178,22 +178,16 @@ func (c *checker) countLookups(ctx context.Context, record string, chain ...stri
 	return n
 }
 
-// matchedTerm finds the term that decided: the first that decides alone.
+// matchedTerm finds the term that decided: the first that decides alone. A redirect
+// comes last, wherever it stands (RFC 7208 section 6.1).
 func (c *checker) matchedTerm(ctx context.Context, record string, ip netip.Addr, sender string) string {
 	_, domain, _ := strings.Cut(sender, "@")
-	var last []string
-	for _, term := range strings.Fields(record)[1:] {
-		if strings.HasPrefix(strings.ToLower(term), "redirect=") {
-			last = append(last, term)
-			continue
-		}
-		if c.decides(ctx, term, domain, ip, sender) {
-			return term
-		}
-	}
-	for _, term := range last {
-		if c.decides(ctx, term, domain, ip, sender) {
-			return term
+	for _, last := range []bool{false, true} {
+		for _, term := range strings.Fields(record)[1:] {
+			redirect := strings.HasPrefix(strings.ToLower(term), "redirect=")
+			if redirect == last && c.decides(ctx, term, domain, ip, sender) {
+				return term
+			}
 		}
 	}
 	return ""

@@ -76,8 +76,6 @@ func (v *visit) mustEncrypt() bool {
 	return v.c.TLS != smtpretry.TLSAuto || v.c.submits()
 }
 
-func (v *visit) implicitTLS(ctx context.Context, s *Step) { v.handshake(ctx, s) }
-
 // handshake turns TLS on.
 func (v *visit) handshake(ctx context.Context, s *Step) bool {
 	end := v.talk.within(ctx, replyTimeout)

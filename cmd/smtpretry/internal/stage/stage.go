@@ -127,7 +127,7 @@ func (d *DNS) Only(name string, code int) {
 func (d *DNS) Asked() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return append([]string(nil), d.asked...)
+	return slices.Clone(d.asked)
 }
 
 // ServeDNS implements dns.Handler.
