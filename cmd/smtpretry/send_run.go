@@ -186,7 +186,7 @@ func (w *sending) print(name string, m *smtpretry.Message, got sent, err error) 
 		}
 		return
 	case got.result == nil:
-		fmt.Fprintf(w.Err, "smtpretry: %s%s\n", p, strings.TrimPrefix(err.Error(), "smtpretry: "))
+		fmt.Fprintf(w.Err, "smtpretry: %s%s\n", p, reasons(err))
 		return
 	}
 	for _, r := range got.result.Recipients {
@@ -239,7 +239,7 @@ func reasons(err error) string {
 	}
 	var words []string
 	for _, r := range ended.Reasons {
-		words = append(words, strings.TrimPrefix(r.Error(), "smtpretry: "))
+		words = append(words, reasons(r))
 	}
 	return strings.Join(words, "; ")
 }
