@@ -81,12 +81,8 @@ func (sc scene) play(t *testing.T, more ...string) called {
 	d.Add(t, sc.zone)
 	network, roots := stage.Network{}, x509.NewCertPool()
 	for at, cfg := range sc.hosts {
-		s, err := testserver.Listen(cfg, "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { s.Close() })
-		network[at] = s.Addr()
+		s, addr := listen(t, cfg)
+		network[at] = addr
 		if cfg.Cert != testserver.UntrustedCert {
 			roots.AppendCertsFromPEM(s.CertPEM())
 		}

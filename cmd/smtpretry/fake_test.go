@@ -162,11 +162,7 @@ func TestFakeInterrupted(t *testing.T) {
 }
 
 func TestFakeFlags(t *testing.T) {
-	taken, err := testserver.Listen(testserver.Config{}, "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
+	_, taken := listen(t, testserver.Config{})
 	bad := write(t, "bad.yaml", "limits:\n  rat: 5/s\n")
 	for _, tt := range []struct {
 		args []string
@@ -179,7 +175,7 @@ func TestFakeFlags(t *testing.T) {
 		{[]string{"--scenario", "no-such.yaml"}, 66, "no-such.yaml"},
 		{[]string{"--scenario", bad}, 65, "rat"},
 		{[]string{"greylist"}, 64, "greylist"},
-		{[]string{"--addr", taken.Addr()}, 69, taken.Addr()},
+		{[]string{"--addr", taken}, 69, taken},
 		{[]string{"--addr", "127.0.0.1:0", "--cert", "cert.pem"}, 64, "no TLS"},
 		{[]string{"--addr", "127.0.0.1:0", "--scenario", "auth", "--cert", filepath.Join(t.TempDir(), "no", "such", "dir")}, 73, "no"},
 	} {

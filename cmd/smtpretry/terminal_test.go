@@ -9,12 +9,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/creack/pty"
 
+	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/stage"
 	"github.com/smtpretry/smtpretry/internal/testserver"
 )
 
@@ -23,7 +25,7 @@ import (
 func onTerminal(t *testing.T, env []string, typed string, args ...string) (string, int) {
 	t.Helper()
 	cmd := exec.Command(binary(t), args...)
-	cmd.Env = append(slicesWithout(os.Environ(), "NO_COLOR="), env...)
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "NO_COLOR=") }), env...)
 	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 40, Cols: 100})
 	if err != nil {
 		t.Fatal(err)
@@ -49,15 +51,6 @@ func onTerminal(t *testing.T, env []string, typed string, args ...string) (strin
 	}
 	_ = cmd.Wait()
 	return out.String(), cmd.ProcessState.ExitCode()
-}
-
-func slicesWithout(list []string, prefix string) (out []string) {
-	for _, s := range list {
-		if !strings.HasPrefix(s, prefix) {
-			out = append(out, s)
-		}
-	}
-	return out
 }
 
 var escapes = regexp.MustCompile(`\x1b\[[0-9;]*m`)
@@ -101,5 +94,18 @@ func TestSendOnTerminal(t *testing.T) {
 	plain := escapes.ReplaceAllString(out, "")
 	if n := strings.Count(plain, "accepted  you@example.net"); n != 3 || !strings.Contains(plain, filepath.Base("a.eml")+": accepted") {
 		t.Errorf("%d outcomes are shown:\n%s", n, plain)
+	}
+}
+
+// check asks for it in the same way, and logs in with it.
+func TestCheckOnTerminal(t *testing.T) {
+	srv, addr := listen(t, testserver.Config{Name: "localhost", TLS: testserver.StartTLS, Users: map[string]string{"me": "open sesame"}})
+	out, code := onTerminal(t, []string{"TERM=xterm", envPassword + "="}, "open sesame", "check", "smtp://me@"+addr, "--ca", write(t, "ca.pem", string(srv.CertPEM())),
+		"--no-dnsbl", "--resolver", stage.NewDNS(t, "").Addr, "--timeout", "20s")
+	if code != 0 || !strings.Contains(out, "Password of me at 127.0.0.1: ") || !strings.Contains(out, "logged in as me with PLAIN") || strings.Contains(out, "sesame") {
+		t.Errorf("exit code %d, it shows\n%s", code, out)
+	}
+	if !strings.Contains(out, "\x1b[32mok\x1b[") {
+		t.Errorf("no colours on a terminal: %q", out)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"math/big"
@@ -40,6 +41,18 @@ func (s *signer) sign(t *testing.T, tmpl *x509.Certificate) *signer {
 		t.Fatal(err)
 	}
 	return &signer{cert, key}
+}
+
+// webTLS makes a certificate that roots trusts from then on.
+func webTLS(t *testing.T, name string, roots *x509.CertPool) *tls.Config {
+	t.Helper()
+	s := (*signer)(nil).sign(t, &x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, IsCA: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	})
+	roots.AddCert(s.cert)
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{s.cert.Raw}, PrivateKey: s.key}}}
 }
 
 // TestInspect: what is said of a certificate on a day, one flaw or several.

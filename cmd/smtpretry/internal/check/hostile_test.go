@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -157,10 +158,5 @@ func TestPrivateIsNotAsked(t *testing.T) {
 }
 
 func asked(w *world, name string) bool {
-	for _, q := range w.dns.Asked() {
-		if strings.HasPrefix(q, name) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(w.dns.Asked(), func(q string) bool { return strings.HasPrefix(q, name) })
 }

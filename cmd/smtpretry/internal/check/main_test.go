@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 
@@ -63,13 +64,7 @@ func shared(start func() (*realservers.Server, error)) func() (*realservers.Serv
 // listener returns the address of a real server's listener, by its name.
 func listener(t *testing.T, name string) string {
 	t.Helper()
-	kind := name
-	for i := range name {
-		if name[i] == '-' {
-			kind = name[:i]
-			break
-		}
-	}
+	kind, _, _ := strings.Cut(name, "-")
 	s, err := servers[kind]()
 	if err != nil {
 		t.Fatal(err)
