@@ -23,8 +23,7 @@ const (
 var colours = []string{"#0072b2", "#d55e00", "#009e73", "#e69f00", "#cc79a7", "#56b4e9", "#f0e442", "#000000",
 	"#66aad1", "#e69e66", "#66c5ab", "#999999", "#004469", "#803800", "#005f45", "#8a5f00", "#7a4864", "#345f78", "#90892a", "#666666"}
 
-// Colour returns the colour of a series.
-func Colour(i int) string { return colours[i%len(colours)] }
+func colour(i int) string { return colours[i%len(colours)] }
 
 // SVG draws the counts as bars, the series stacked, the first at the bottom.
 func (p Plot) SVG(w io.Writer) error {
@@ -65,7 +64,7 @@ func (p Plot) SVG(w io.Writer) error {
 	}
 	below := make([]int, n)
 	for i, s := range p.Series {
-		fmt.Fprintf(b, "<g fill=\"%s\">\n", Colour(i))
+		fmt.Fprintf(b, "<g fill=\"%s\">\n", colour(i))
 		for j, count := range s.Counts {
 			if count == 0 {
 				continue
@@ -136,7 +135,7 @@ func (p Plot) legend(w io.Writer) (rows int) {
 		}
 		if w != nil {
 			fmt.Fprintf(w, `<rect x="%d" y="%d" width="14" height="14" fill="%s"/><text x="%d" y="%d">%s</text>
-`, at, 46+rows*lineHeight, Colour(i), at+20, 58+rows*lineHeight, html.EscapeString(text))
+`, at, 46+rows*lineHeight, colour(i), at+20, 58+rows*lineHeight, html.EscapeString(text))
 		}
 		at += long
 	}
