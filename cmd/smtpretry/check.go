@@ -50,7 +50,9 @@ See docs/check.md for each step.`,
 		Annotations: map[string]string{
 			helpExit: `1   a fault was found
 66  a file cannot be opened
-75  the faults may go away by themselves: no answer, or a reply that says later`,
+74  reading or writing failed
+75  the faults may go away by themselves: no answer, or a reply that says later
+78  the file for the password is empty`,
 			helpEnvironment: `SMTPRETRY_PASSWORD       the password of the user; without it, it is asked for on a
                          terminal, and elsewhere the login is skipped
 SMTPRETRY_PASSWORD_FILE  a file whose first line is the password`,
@@ -211,8 +213,8 @@ func files(cfg *check.Config, ca, message string) (err error) {
 // checkPassword is the password that is stored, or asked for. Where there is none,
 // and nobody to ask, it is empty.
 func checkPassword(u *ui.UI, file, of string) (string, error) {
-	p, file, err := storedPassword(u, file)
-	if p != "" || file != "" || !ui.IsTerminal(u.In) {
+	p, err := storedPassword(u, file)
+	if err != nil || p != "" || !ui.IsTerminal(u.In) {
 		return p, err
 	}
 	return u.AskPassword(of)

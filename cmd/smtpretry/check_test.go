@@ -267,8 +267,18 @@ func TestCheckUsage(t *testing.T) {
 			t.Errorf("%q: exit code %d, %s", test.args, got.code, got.errs)
 		}
 	}
-	got := call(t.Context(), nil, nil, "check", "smtp.example.com", "--message", "testdata/no-such.eml")
-	if got.code != ui.NoInput {
-		t.Errorf("exit code %d, %s", got.code, got.errs)
+	for _, test := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"smtp.example.com", "--message", "testdata/no-such.eml"}, ui.NoInput, "no-such.eml"},
+		{[]string{"smtps://me@smtp.example.com", "--password-file", "no-such"}, ui.NoInput, "no-such"},
+		{[]string{"smtps://me@smtp.example.com", "--password-file", write(t, "empty", "\nsesame\n")}, ui.Config, "first line is empty"},
+	} {
+		got := call(t.Context(), nil, nil, append([]string{"check"}, test.args...)...)
+		if got.code != test.code || !strings.Contains(got.errs, test.says) {
+			t.Errorf("%q: exit code %d, %s", test.args, got.code, got.errs)
+		}
 	}
 }

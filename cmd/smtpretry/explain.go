@@ -56,6 +56,7 @@ and cause, with a plot over time.`,
 65  the input holds neither a reply nor a line of a known log
 66  a file cannot be opened
 73  the SVG file cannot be written
+74  reading or writing failed
 75  something was refused, but all of it for now only`},
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return x.run(cmd.Context(), args) },

@@ -50,7 +50,8 @@ docs/command.md.`,
 65  the scenario's file is faulty
 66  the scenario's file cannot be opened
 69  the address cannot be listened on
-73  the certificate cannot be written`},
+73  the certificate cannot be written
+74  writing failed`},
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context()) },
 	}

@@ -93,9 +93,10 @@ for callers that cannot wait, too.`,
 65  a message is faulty; nothing was sent of it
 66  a file cannot be opened
 69  the server refused service before any recipient was offered
+74  reading or writing failed
 75  nobody has the message yet, and the same may work later
 77  the server refused the login
-78  SMTPRETRY_SERVER is faulty`,
+78  SMTPRETRY_SERVER is faulty, or there is no password for its user`,
 			helpEnvironment: `SMTPRETRY_SERVER         the server, if there is no --server
 SMTPRETRY_PASSWORD       the password for the user that the server's URL names
 SMTPRETRY_PASSWORD_FILE  a file whose first line is the password

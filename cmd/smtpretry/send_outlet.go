@@ -135,37 +135,37 @@ func (s *sender) retryPolicy() (smtpretry.Policy, error) {
 }
 
 // storedPassword looks for a password where others cannot see it: in the
-// environment, or else the first line of a file, whose name it returns as well.
-func storedPassword(u *ui.UI, file string) (password, from string, err error) {
+// environment, or else the first line of a file. Empty: there is neither.
+func storedPassword(u *ui.UI, file string) (string, error) {
 	if p := u.Getenv(envPassword); p != "" {
-		return p, "", nil
+		return p, nil
 	}
 	if file = cmp.Or(file, u.Getenv(envPasswordFile)); file == "" {
-		return "", "", nil
+		return "", nil
 	}
 	raw, err := os.ReadFile(file)
+	if err != nil {
+		return "", ui.Fail(ui.NoInput, err)
+	}
 	line, _, _ := strings.Cut(string(raw), "\n")
-	return strings.TrimSuffix(line, "\r"), file, ui.Fail(ui.NoInput, err)
+	if line = strings.TrimSuffix(line, "\r"); line == "" {
+		return "", ui.Failf(ui.Config, "%s: its first line is empty", file)
+	}
+	return line, nil
 }
 
 // password is the one that is stored, in the server's URL, or asked for.
 func (s *sender) password(srv *server.Server) (string, error) {
-	p, file, err := storedPassword(s.UI, s.passwordFile)
+	p, err := storedPassword(s.UI, s.passwordFile)
 	switch {
 	case err != nil || p != "":
 		return p, err
-	case file != "":
-		return "", ui.Failf(ui.Config, "%s: its first line is empty", file)
 	case srv.Password != "":
 		return srv.Password, nil
 	case !ui.IsTerminal(s.In) || s.sendmail || s.files[0] == "-":
 		return "", ui.Failf(ui.Config, "no password for %s: set %s, or give --password-file", srv.User, envPassword)
 	}
-	p, err = s.AskPassword(srv.User + " at " + srv.Host())
-	if err == nil && p == "" {
-		err = errors.New("no password was given")
-	}
-	return p, ui.Fail(ui.Usage, err)
+	return s.AskPassword(srv.User + " at " + srv.Host())
 }
 
 // openQueue opens a queue to put messages into. It is made if it is missing; one

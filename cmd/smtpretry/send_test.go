@@ -327,6 +327,7 @@ func TestSendUsage(t *testing.T) {
 		{"bad server in the environment", note, env{envServer: "smtp://"}, nil, 78, "no host"},
 		{"server and queue", note, nil, to("--queue", "q.db"), 64, "only one"},
 		{"no such file", "", nil, to("no-such.eml"), 66, "no-such.eml"},
+		{"an empty password file", note, nil, []string{"--server", "me@" + addr, "--password-file", write(t, "empty", "\n")}, 78, "first line is empty"},
 		{"no such password file", note, nil, []string{"--server", "me@" + addr, "--password-file", "no-such"}, 66, "no-such"},
 		{"no such certificate", note, nil, to("--ca", "no-such.pem"), 66, "no-such.pem"},
 		{"bad recipient", note, nil, to("a b"), 64, "--file"},

@@ -17,6 +17,7 @@ import (
 	"github.com/creack/pty"
 
 	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/stage"
+	"github.com/smtpretry/smtpretry/cmd/smtpretry/internal/ui"
 	"github.com/smtpretry/smtpretry/internal/testserver"
 )
 
@@ -107,5 +108,17 @@ func TestCheckOnTerminal(t *testing.T) {
 	}
 	if !strings.Contains(out, "\x1b[32mok\x1b[") {
 		t.Errorf("no colours on a terminal: %q", out)
+	}
+}
+
+// Who gives none does not make the program faulty.
+func TestNoPasswordOnTerminal(t *testing.T) {
+	for _, args := range [][]string{{"check"}, {"send", write(t, "a.eml", note), "--server"}} {
+		for _, typed := range []string{"\r", "\x03", "\x04"} {
+			out, code := onTerminal(t, []string{"TERM=xterm", envPassword + "="}, typed, append(args, "smtp://me@127.0.0.1:1")...)
+			if code != ui.Usage || !strings.Contains(out, "no password was given") {
+				t.Errorf("%s, %q typed: exit code %d, it shows\n%s", args[0], typed, code, out)
+			}
+		}
 	}
 }

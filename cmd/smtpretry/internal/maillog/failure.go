@@ -1,6 +1,7 @@
 package maillog
 
 import (
+	"cmp"
 	"crypto/x509"
 	"io"
 	"net"
@@ -47,13 +48,10 @@ func classifyFailure(text string, at smtpretry.Stage, dsn smtp.EnhancedCode, fin
 		if !f.pattern.MatchString(text) {
 			continue
 		}
-		stage := f.stage
-		if m := whileDoing.FindStringSubmatch(text); m != nil && stageNamed(m[1]) != smtpretry.StageUnknown {
-			stage = stageNamed(m[1])
-		} else if at != smtpretry.StageUnknown {
-			stage = at
+		if m := whileDoing.FindStringSubmatch(text); m != nil {
+			at = cmp.Or(at, stageNamed(m[1]))
 		}
-		v := smtpretry.Classify(f.err, stage)
+		v := smtpretry.Classify(f.err, cmp.Or(at, f.stage))
 		v.Text = oneLine(text)
 		return v
 	}

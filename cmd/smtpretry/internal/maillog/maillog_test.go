@@ -425,3 +425,18 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// What is said of all lines goes before what one of them says.
+func TestStageIsKept(t *testing.T) {
+	auth := smtpretry.StageAuth
+	for _, line := range []string{
+		"A: to=<a@example.net>, relay=mx.example.net[192.0.2.25]:25, delay=1, delays=0/0/1/0, dsn=4.4.2, status=deferred (lost connection with mx.example.net[192.0.2.25] while sending RCPT TO)",
+		"A: to=<a@example.net>, relay=none, delay=1, delays=0/0/1/0, dsn=4.4.1, status=deferred (connect to mx.example.net[192.0.2.25]:25: Connection refused)",
+		"A: to=<a@example.net>, relay=mx.example.net[192.0.2.25]:25, delay=1, delays=0/0/1/0, dsn=4.7.1, status=deferred (host mx.example.net[192.0.2.25] said: 450 4.7.1 too much mail (in reply to MAIL FROM command))",
+	} {
+		e := (&maillog.Parser{Stage: &auth}).Parse("Nov 26 07:03:14 mail postfix/smtp[1]: " + line)
+		if e == nil || e.Verdict.Stage != auth {
+			t.Errorf("%s: got %+v", line, e)
+		}
+	}
+}

@@ -98,6 +98,7 @@ func (u *UI) Paint(s Style, text string) string {
 }
 
 // AskPassword asks on the terminal for the password of somebody, without showing it.
+// The program ends where none is given.
 func (u *UI) AskPassword(of string) (string, error) {
 	f, ok := u.In.(*os.File)
 	if !ok || !IsTerminal(f) {
@@ -113,8 +114,8 @@ func (u *UI) AskPassword(of string) (string, error) {
 		io.Reader
 		io.Writer
 	}{f, u.Err}, "").ReadPassword("Password of " + of + ": ")
-	if errors.Is(err, io.EOF) { // Ctrl-C or Ctrl-D
+	if errors.Is(err, io.EOF) || err == nil && password == "" { // EOF: Ctrl-C or Ctrl-D
 		err = errors.New("no password was given")
 	}
-	return password, err
+	return password, Fail(Usage, err)
 }
