@@ -16,7 +16,8 @@ type delivery struct {
 	c      *Client
 	m      *Message
 	policy *Policy
-	known  int64 // the size, where it is not to be announced; 0: Message.Size is all that is known
+	trace  *Trace // the message's own and the Client's; nil: neither is there
+	known  int64  // the size, where it is not to be announced; 0: Message.Size is all that is known
 	start  time.Time
 
 	rcpts []recipient   // one for each of m.To
@@ -58,7 +59,10 @@ type recipient struct {
 }
 
 func newDelivery(c *Client, m *Message, p *Policy, known int64) *delivery {
-	d := &delivery{c: c, m: m, policy: p, known: known, start: time.Now()}
+	d := &delivery{c: c, m: m, policy: p, trace: c.cfg.Trace, known: known, start: time.Now()}
+	if m.Trace != nil {
+		d.trace = JoinTraces(m.Trace, d.trace)
+	}
 	d.rcpts = room(&d.one, len(m.To))[:len(m.To)]
 	for i, to := range m.To {
 		r := &d.rcpts[i]

@@ -35,27 +35,6 @@ func ExampleTrace() {
 	// attempt 2 came to dot - success
 }
 
-// A wait is told when it begins, with what is waited for.
-func ExampleWait() {
-	dialer, stop := exampleServer(putOff(1))
-	defer stop()
-	client, err := smtpretry.New(smtpretry.Config{
-		Dialer: dialer,
-		Policy: smtpretry.Policy{Backoff: smtpretry.Backoff{Initial: time.Millisecond}},
-		Trace: &smtpretry.Trace{
-			Waiting: func(w smtpretry.Wait) { fmt.Println(w.Host, "waits for:", w.For) },
-		},
-	})
-	if err != nil {
-		panic(err)
-	}
-	defer client.Quit()
-	if err := client.SendMail("me@example.org", []string{"you@example.net"}, strings.NewReader(greeting)); err != nil {
-		panic(err)
-	}
-	// Output: mail.example.org waits for: retry
-}
-
 // A requestKey is under which a program keeps the number of a request.
 type requestKey struct{}
 
@@ -81,6 +60,12 @@ func sendFor(trace *smtpretry.Trace) {
 	if err != nil {
 		panic(err)
 	}
+}
+
+// A wait is told when it begins, with what is waited for.
+func ExampleWait() {
+	sendFor(&smtpretry.Trace{Waiting: func(w smtpretry.Wait) { fmt.Println(w.Host, "waits for:", w.For) }})
+	// Output: mail.example.org waits for: retry
 }
 
 // Each call ends with one Finish, which has the whole account.

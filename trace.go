@@ -84,17 +84,15 @@ func orBackground(ctx context.Context) context.Context {
 }
 
 func (d *delivery) began(ctx context.Context) context.Context {
-	for _, t := range []*Trace{d.m.Trace, d.c.cfg.Trace} {
-		if t != nil && t.Began != nil {
-			ctx = t.Began(ctx, d.m)
-		}
+	if t := d.trace; t != nil && t.Began != nil {
+		return t.Began(ctx, d.m)
 	}
 	return ctx
 }
 
 // listener is waiting, nil if nobody wants to know.
 func (d *delivery) listener() func(context.Context, Wait) {
-	if d.m.Trace == nil && d.c.cfg.Trace == nil && d.c.cfg.Logger == nil {
+	if d.trace == nil && d.c.cfg.Logger == nil {
 		return nil
 	}
 	return d.waiting
@@ -102,15 +100,11 @@ func (d *delivery) listener() func(context.Context, Wait) {
 
 func (d *delivery) waiting(ctx context.Context, w Wait) {
 	w.Start, w.ctx = time.Now(), ctx
-	own, all := d.m.Trace, d.c.cfg.Trace
-	if own != nil && own.Waited != nil || all != nil && all.Waited != nil {
+	if t := d.trace; t != nil && t.Waited != nil {
 		kept := w
 		d.pausing = &kept
 	}
-	if own != nil && own.Waiting != nil {
-		own.Waiting(w)
-	}
-	d.c.waiting(w)
+	d.c.waiting(d.trace, w)
 }
 
 // waited ends the wait that was told of last, if it has not ended.
@@ -120,23 +114,11 @@ func (d *delivery) waited() {
 		return
 	}
 	d.pausing, w.End = nil, time.Now()
-	for _, t := range []*Trace{d.m.Trace, d.c.cfg.Trace} {
-		if t != nil && t.Waited != nil {
-			t.Waited(*w)
-		}
-	}
+	d.trace.Waited(*w)
 }
 
-func (d *delivery) attempted(ctx context.Context, a Attempt) {
-	a.ctx = ctx
-	if t := d.m.Trace; t != nil && t.Attempted != nil {
-		t.Attempted(a)
-	}
-	d.c.attempted(a)
-}
-
-func (c *Client) waiting(w Wait) {
-	if t := c.cfg.Trace; t != nil && t.Waiting != nil {
+func (c *Client) waiting(t *Trace, w Wait) {
+	if t != nil && t.Waiting != nil {
 		t.Waiting(w)
 	}
 	if l := c.cfg.Logger; l != nil {
@@ -144,11 +126,12 @@ func (c *Client) waiting(w Wait) {
 	}
 }
 
-func (c *Client) attempted(a Attempt) {
-	if t := c.cfg.Trace; t != nil && t.Attempted != nil {
+func (d *delivery) attempted(ctx context.Context, a Attempt) {
+	a.ctx = ctx
+	if t := d.trace; t != nil && t.Attempted != nil {
 		t.Attempted(a)
 	}
-	l := c.cfg.Logger
+	l := d.c.cfg.Logger
 	if l == nil {
 		return
 	}
@@ -168,12 +151,10 @@ func (c *Client) attempted(a Attempt) {
 
 // finished tells how a message ended.
 func (d *delivery) finished(ctx context.Context, r *Result, err error) {
-	for _, t := range []*Trace{d.m.Trace, d.c.cfg.Trace} {
-		if t != nil && t.Finished != nil {
-			t.Finished(Finish{Host: d.c.host, Start: d.start, End: time.Now(), Result: r, Err: err, ctx: ctx})
-		}
-	}
 	c, l := d.c, d.c.cfg.Logger
+	if t := d.trace; t != nil && t.Finished != nil {
+		t.Finished(Finish{Host: c.host, Start: d.start, End: time.Now(), Result: r, Err: err, ctx: ctx})
+	}
 	switch {
 	case l == nil:
 	case err == nil:

@@ -61,7 +61,7 @@ func (c *Client) take(message bool) (*conn, error) {
 	if message {
 		rcpts = 1
 	}
-	p, err := new(waiter).stand(c.pool, start, time.Time{}, rcpts).acquire(ctx, func(_ context.Context, w Wait) { c.waiting(w) })
+	p, err := new(waiter).stand(c.pool, start, time.Time{}, rcpts).acquire(ctx, func(_ context.Context, w Wait) { c.waiting(c.cfg.Trace, w) })
 	if err != nil {
 		return nil, err
 	}
