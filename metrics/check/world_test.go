@@ -103,7 +103,7 @@ func live(t *testing.T) (scrapes []scrape) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	trace := both(c.Trace(), telemetry.Trace())
+	trace := smtpretry.JoinTraces(c.Trace(), telemetry.Trace())
 
 	ctx, end := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -167,15 +167,4 @@ func note(to ...string) *smtpretry.Message {
 	return &smtpretry.Message{From: "me@example.org", To: to, Body: func() (io.ReadCloser, error) {
 		return io.NopCloser(strings.NewReader("Subject: hello\r\n\r\nHello.\r\n")), nil
 	}}
-}
-
-// both tells a and b.
-func both(a, b *smtpretry.Trace) *smtpretry.Trace {
-	return &smtpretry.Trace{
-		Began:     b.Began,
-		Attempted: func(at smtpretry.Attempt) { a.Attempted(at); b.Attempted(at) },
-		Waiting:   func(w smtpretry.Wait) { a.Waiting(w); b.Waiting(w) },
-		Waited:    func(w smtpretry.Wait) { a.Waited(w); b.Waited(w) },
-		Finished:  func(f smtpretry.Finish) { a.Finished(f); b.Finished(f) },
-	}
 }

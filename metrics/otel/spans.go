@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/emersion/go-smtp"
@@ -38,7 +39,7 @@ func (t *Telemetry) began(ctx context.Context, m *smtpretry.Message) context.Con
 	return context.WithValue(ctx, spanKey{}, span)
 }
 
-func (t *Telemetry) finished(f *smtpretry.Finish) {
+func (t *Telemetry) finished(f smtpretry.Finish) {
 	span, ok := f.Context().Value(spanKey{}).(trace.Span)
 	if !ok {
 		return
@@ -66,7 +67,7 @@ func (t *Telemetry) finished(f *smtpretry.Finish) {
 }
 
 // errorType is a word for what a call ended with.
-func errorType(f *smtpretry.Finish, v smtpretry.Verdict) string {
+func errorType(f smtpretry.Finish, v smtpretry.Verdict) string {
 	switch {
 	case v.Rule != "":
 		return v.Cause.String()
@@ -77,7 +78,7 @@ func errorType(f *smtpretry.Finish, v smtpretry.Verdict) string {
 	}
 }
 
-func (t *Telemetry) attempted(a *smtpretry.Attempt) {
+func (t *Telemetry) attempted(a smtpretry.Attempt) {
 	_, span := t.tracer.Start(a.Context(), "smtp attempt", trace.WithTimestamp(a.Start), trace.WithSpanKind(trace.SpanKindClient))
 	defer span.End(trace.WithTimestamp(a.End))
 	if !span.IsRecording() {
@@ -104,12 +105,12 @@ func (t *Telemetry) attempted(a *smtpretry.Attempt) {
 }
 
 // refusals adds an event for each reason for which recipients were refused.
-func (t *Telemetry) refusals(span trace.Span, a *smtpretry.Attempt) {
+func (t *Telemetry) refusals(span trace.Span, a smtpretry.Attempt) {
 	type group struct {
 		verdict smtpretry.Verdict
 		to      []string
 	}
-	var groups []*group
+	var groups []group
 	for _, r := range a.Recipients {
 		if r.Verdict.Rule == "" {
 			continue
@@ -118,20 +119,15 @@ func (t *Telemetry) refusals(span trace.Span, a *smtpretry.Attempt) {
 		if !t.texts {
 			v.Text = "" // it may differ in nothing but the address
 		}
-		var in *group
-		for _, g := range groups {
-			if g.verdict == v {
-				in = g
-			}
-		}
-		if in == nil {
+		i := slices.IndexFunc(groups, func(g group) bool { return g.verdict == v })
+		if i < 0 {
 			if len(groups) == mostEvents {
 				continue
 			}
-			in = &group{verdict: v}
-			groups = append(groups, in)
+			i = len(groups)
+			groups = append(groups, group{verdict: v})
 		}
-		in.to = append(in.to, r.Address)
+		groups[i].to = append(groups[i].to, r.Address)
 	}
 	for _, g := range groups {
 		attrs := append(t.verdict(g.verdict), attribute.Int("smtpretry.recipients", len(g.to)))
@@ -142,7 +138,7 @@ func (t *Telemetry) refusals(span trace.Span, a *smtpretry.Attempt) {
 	}
 }
 
-func (t *Telemetry) waited(w *smtpretry.Wait) {
+func (t *Telemetry) waited(w smtpretry.Wait) {
 	_, span := t.tracer.Start(w.Context(), "smtp wait", trace.WithTimestamp(w.Start),
 		trace.WithAttributes(semconv.ServerAddress(w.Host), attribute.String("smtpretry.wait.reason", w.For)))
 	span.End(trace.WithTimestamp(w.End))

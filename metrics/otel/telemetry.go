@@ -60,26 +60,11 @@ func New(o Options) (*Telemetry, error) {
 // Close ends the reading of the limiter and the queue. What Trace returned goes on.
 func (t *Telemetry) Close() error { return t.reading.Unregister() }
 
-// Trace returns what is to be put into Config.Trace of each client. To be told
-// yourself as well, call its functions from your own.
+// Trace returns what is to be put into Config.Trace of each client, beside others by
+// [smtpretry.JoinTraces].
 func (t *Telemetry) Trace() *smtpretry.Trace {
 	count := t.recorder.Trace(func(ctx context.Context, m *metrics.Metric, v float64, l metrics.Labels) {
 		t.counters[m].record(ctx, v, l)
 	})
-	return &smtpretry.Trace{
-		Began: t.began,
-		Attempted: func(a smtpretry.Attempt) {
-			count.Attempted(a)
-			t.attempted(&a)
-		},
-		Waiting: count.Waiting,
-		Waited: func(w smtpretry.Wait) {
-			count.Waited(w)
-			t.waited(&w)
-		},
-		Finished: func(f smtpretry.Finish) {
-			count.Finished(f)
-			t.finished(&f)
-		},
-	}
+	return smtpretry.JoinTraces(count, &smtpretry.Trace{Began: t.began, Attempted: t.attempted, Waited: t.waited, Finished: t.finished})
 }

@@ -57,7 +57,7 @@ func New(o Options) *Collector {
 }
 
 // Trace returns what is to be put into Config.Trace of each client whose mail is
-// counted. To be told yourself as well, call its functions from your own.
+// counted, beside others by [smtpretry.JoinTraces].
 func (c *Collector) Trace() *smtpretry.Trace {
 	return c.recorder.Trace(func(ctx context.Context, m *metrics.Metric, v float64, l metrics.Labels) {
 		var exemplar prometheus.Labels

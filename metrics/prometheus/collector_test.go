@@ -85,7 +85,6 @@ func agrees(t *testing.T, cfg testserver.Config) {
 	srv := testserver.Start(t, cfg)
 	limiter := smtpretry.NewLimiter(smtpretry.Limit{})
 	c := prometheus.New(prometheus.Options{Limiter: limiter})
-	trace := c.Trace()
 	var mu sync.Mutex
 	want, waited := map[string]float64{}, 0.0
 	count := func(name string, n int) {
@@ -93,17 +92,15 @@ func agrees(t *testing.T, cfg testserver.Config) {
 			want[name] += float64(n)
 		}
 	}
-	both := *trace
-	both.Waited = func(w smtpretry.Wait) {
+	trace := smtpretry.JoinTraces(c.Trace(), &smtpretry.Trace{Waited: func(w smtpretry.Wait) {
 		mu.Lock()
+		defer mu.Unlock()
 		waited += w.End.Sub(w.Start).Seconds()
 		count(fmt.Sprintf("smtpretry_wait_duration_seconds{host=127.0.0.1,reason=%s}", w.For), 1)
-		mu.Unlock()
-		trace.Waited(w)
-	}
+	}})
 	client, err := smtpretry.New(smtpretry.Config{
 		Dialer:  &smtpretry.Dialer{Addr: srv.Addr(), TLS: smtpretry.TLSNone, LMTP: cfg.LMTP, NetDial: srv.Dial},
-		Limiter: limiter, MaxConns: 3, Trace: &both,
+		Limiter: limiter, MaxConns: 3, Trace: trace,
 		Policy: smtpretry.Policy{MaxElapsed: 5 * time.Minute},
 	})
 	if err != nil {
