@@ -124,11 +124,7 @@ func (s sums) depth(host string, d Depth, now time.Time) {
 	if d.Held && state == "waiting" {
 		state = "held"
 	}
-	cause := d.Cause
-	if cause == "" {
-		cause = causeNone
-	}
-	s.add(QueueMessages, float64(d.N), Labels{host, state, cause})
+	s.add(QueueMessages, float64(d.N), Labels{host, state, cmp.Or(d.Cause, causeNone)})
 	if !d.Oldest.IsZero() {
 		s.longest(QueueAge, seconds(now.Sub(d.Oldest)), Labels{host, state})
 	}

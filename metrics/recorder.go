@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -30,10 +31,7 @@ type Recorder struct {
 
 // New returns a Recorder.
 func New(o Options) *Recorder {
-	most := o.MaxHosts
-	if most == 0 {
-		most = defaultMaxHosts
-	}
+	most := cmp.Or(o.MaxHosts, defaultMaxHosts)
 	return &Recorder{opts: o, hosts: hosts{most: most}, routes: hosts{most: most}}
 }
 

@@ -52,12 +52,7 @@ func TestQueue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	closed := false
-	defer func() {
-		if !closed {
-			_ = q.Close()
-		}
-	}()
+	defer q.Close()
 	for _, to := range []string{"a@one.example", "b@one.example", "c@two.example"} {
 		if _, err := q.Enqueue(ctx, note(to), queue.Options{}); err != nil {
 			t.Fatal(err)
@@ -90,7 +85,6 @@ func TestQueue(t *testing.T) {
 	}; !slices.Equal(got, want) {
 		t.Errorf("got\n%s", strings.Join(got, "\n"))
 	}
-	closed = true
 	if err := q.Close(); err != nil {
 		t.Error(err)
 	}
