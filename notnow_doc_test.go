@@ -140,12 +140,9 @@ func notNowTable(t *testing.T) string {
 		var words []string
 		var first smtpretry.Verdict
 		for i, sample := range row.replies {
-			stage, text, _ := strings.Cut(sample, ": ")
-			var at smtpretry.Stage
-			if err := at.UnmarshalText([]byte(stage)); err != nil {
-				t.Fatal(err)
-			}
-			v := smtpretry.Classify(replyError(t, text), at)
+			_, text, _ := strings.Cut(sample, ": ")
+			at, err := sampleOf(t, sample)
+			v := smtpretry.Classify(err, at)
 			if i == 0 {
 				first = v
 			}

@@ -122,12 +122,9 @@ func causesTable(t *testing.T) string {
 			t.Errorf("no sample for %v", cause)
 			continue
 		}
-		stage, text, _ := strings.Cut(samples[cause], ": ")
-		var at smtpretry.Stage
-		if err := at.UnmarshalText([]byte(stage)); err != nil {
-			t.Fatal(err)
-		}
-		v := smtpretry.Classify(replyError(t, text), at)
+		_, text, _ := strings.Cut(samples[cause], ": ")
+		at, err := sampleOf(t, samples[cause])
+		v := smtpretry.Classify(err, at)
 		if v.Cause != cause {
 			t.Errorf("%q is %v, want %v", text, v.Cause, cause)
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/smtpretry/smtpretry"
 )
 
-// sampleOf takes the sample of a built-in rule apart: stage, colon, reply.
+// sampleOf takes a sample apart: stage, colon, reply.
 func sampleOf(t *testing.T, sample string) (smtpretry.Stage, error) {
 	t.Helper()
 	word, reply, ok := strings.Cut(sample, ": ")
