@@ -5,7 +5,9 @@ import (
 	"embed"
 	"encoding/base64"
 	"html/template"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -27,7 +29,7 @@ var assets = map[string]*asset{
 // assetVersion changes with them, so that they can be kept for good.
 var assetVersion = func() string {
 	all := sha256.New()
-	for _, name := range []string{"style.css", "script.js", "icon.svg"} {
+	for _, name := range slices.Sorted(maps.Keys(assets)) {
 		all.Write(assets[name].content)
 	}
 	return base64.RawURLEncoding.EncodeToString(all.Sum(nil)[:9])
@@ -64,8 +66,8 @@ var templates = func() map[string]*template.Template {
 
 var functions = template.FuncMap{
 	"span":    span,
-	"number":  number[int],
-	"plural":  plural[int],
+	"number":  number,
+	"plural":  plural,
 	"octets":  octets,
 	"perTime": perTime,
 	"ms":      time.Time.UnixMilli,

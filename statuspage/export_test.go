@@ -7,7 +7,7 @@ var (
 	Span    = span
 	PerTime = perTime
 	Octets  = octets
-	Number  = number[int]
+	Number  = number
 )
 
 // Window is how long attempts are remembered.

@@ -61,13 +61,11 @@ func newPlot(s series, limit float64, now time.Time) plot {
 	p.Accepted = acc.String()
 
 	// What was refused stands on what was accepted: there and back again.
-	refused := 0.0
 	for i, b := range p.Bins {
 		if b.Refused > 0 {
 			fmt.Fprintf(&ref, "M%d %sV%sh%dV%sz", i*p.Width, coordinate(plotHeight-scale*b.Accepted),
 				coordinate(plotHeight-scale*(b.Accepted+b.Refused)), p.Width, coordinate(plotHeight-scale*b.Accepted))
 		}
-		refused += b.Refused * float64(p.Width)
 	}
 	p.Refused = ref.String()
 
@@ -91,16 +89,17 @@ func newPlot(s series, limit float64, now time.Time) plot {
 		}
 		p.Limit = lim.String()
 	}
-	p.Summary = p.summary(limit, refused)
+	p.Summary = p.summary(limit)
 	return p
 }
 
 // summary says what the picture shows.
-func (p *plot) summary(limit, refused float64) string {
-	sum, most := 0.0, 0.0
+func (p *plot) summary(limit float64) string {
+	sum, most, refused := 0.0, 0.0, 0.0
 	for _, b := range p.Bins {
 		sum += b.Accepted
 		most = max(most, b.Accepted)
+		refused += b.Refused * float64(p.Width)
 	}
 	text := fmt.Sprintf("In the last %d minutes %s accepted per second on average, at most %s, and %s refused or failed",
 		window/60, strings.TrimSuffix(perTime(sum/float64(len(p.Bins))), "/s"), perTime(most), number(int(math.Round(refused))))

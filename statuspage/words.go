@@ -28,8 +28,8 @@ func span(d time.Duration) string {
 }
 
 // number returns n with commas between the thousands.
-func number[N int | int64](n N) string {
-	text := strconv.FormatInt(int64(n), 10)
+func number(n int) string {
+	text := strconv.Itoa(n)
 	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
 		text = text[:i] + "," + text[i:]
 	}
@@ -37,7 +37,7 @@ func number[N int | int64](n N) string {
 }
 
 // plural returns a number and what it counts.
-func plural[N int | int64](n N, what string) string {
+func plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
