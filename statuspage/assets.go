@@ -74,6 +74,9 @@ var functions = template.FuncMap{
 	"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"utc":     func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 	"open":    isOpen,
+	"messages": func(c QueueCount) string {
+		return address("messages", "host", c.Host, "cause", c.Cause, "state", c.State)
+	},
 	"more":    func(list []QueueRecipient) int { return len(list) - 1 },
 	"pair":    func(row any, now time.Time) pair { return pair{row, now} },
 	"sorting": newSorting,

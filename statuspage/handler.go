@@ -62,9 +62,9 @@ func (h *Handler) init() {
 }
 
 // Trace returns what tells the page of attempts; put it into the Config.Trace of
-// each client, or call its functions in yours. What it keeps is bounded, however
-// many hosts there are: their last replies and what went through in the last five
-// minutes, some 50 MB at most and usually a few.
+// each client, beside others by [smtpretry.JoinTraces]. What it keeps is bounded,
+// however many hosts there are: their last replies and what went through in the last
+// five minutes, some 50 MB at most and usually a few.
 func (h *Handler) Trace() *smtpretry.Trace {
 	h.init()
 	return &smtpretry.Trace{

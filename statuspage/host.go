@@ -30,8 +30,8 @@ func (h *Handler) showHost(w http.ResponseWriter, r *http.Request) {
 	}
 	e := h.rec.limiter.Explain(name)
 	v := hostView{frame: h.frame(r, "host", name), Explanation: e, Replies: []reply{}}
-	v.Row = h.hostRow(row{Host: e.Key}, v.Now)
 	own := h.rec.ofHost(e.Key)
+	v.Row = newHostRow(&e, &own, v.Now)
 	for _, m := range slices.Backward(own.replies) {
 		r := newReply(&m)
 		r.Again = slices.ContainsFunc(v.Replies, func(o reply) bool { return o.Advice == r.Advice })

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,10 +17,8 @@ type queueSurvey struct {
 }
 
 func (s *queueSurvey) hold(host string) *QueueHold {
-	for i := range s.holds {
-		if s.holds[i].Host == host {
-			return &s.holds[i]
-		}
+	if i := slices.IndexFunc(s.holds, func(one QueueHold) bool { return one.Host == host }); i >= 0 {
+		return &s.holds[i]
 	}
 	return nil
 }
@@ -117,20 +114,6 @@ func (v *queueView) data() any {
 	return page{v.Now, v.Waiting, v.Sending, v.Octets, v.Hosts, v.Oldest, v.Causes, v.Holds, v.Pager.N, v.Pager.Page, v.Pager.Pages, v.Counts}
 }
 
-// address is that of a page with parameters, of which the empty ones are left out.
-func address(page string, params ...string) string {
-	q := url.Values{}
-	for i := 0; i < len(params); i += 2 {
-		if params[i+1] != "" {
-			q.Set(params[i], params[i+1])
-		}
-	}
-	if len(q) == 0 {
-		return page
-	}
-	return page + "?" + q.Encode()
-}
-
 // A messagesView is a list of messages.
 type messagesView struct {
 	frame
@@ -138,8 +121,8 @@ type messagesView struct {
 	State  string
 	States []string // that can be asked for
 	List   []QueueMessage
-	Next   string // the address of the next part, if there may be one
-	IsNext bool   // this is not the first
+	First  string // the address of the first part, if this is another
+	Next   string // that of the next part, if there may be one
 	All    int    // how many fit, where that is known: -1 if not
 }
 
@@ -161,13 +144,17 @@ func (h *Handler) showMessages(w http.ResponseWriter, r *http.Request) {
 		h.failed(w, r, "list", err)
 		return
 	}
-	v.Filter, v.IsNext = f, f.After > 0
+	link := func(after string) string {
+		return address("messages", "host", f.Host, "cause", f.Cause, "from", f.From, "to", f.To, "state", v.State, "after", after)
+	}
+	if f.After > 0 {
+		v.First = link("")
+	}
 	if len(list) > pageSize {
 		list = list[:pageSize]
-		v.Next = address("messages", "host", f.Host, "cause", f.Cause, "from", f.From, "to", f.To, "state", v.State,
-			"after", strconv.FormatInt(list[pageSize-1].ID, 10))
+		v.Next = link(strconv.FormatInt(list[pageSize-1].ID, 10))
 	}
-	v.List = list
+	v.Filter, v.List = f, list
 	if v.Wide() {
 		s, err := h.queueSurvey(r.Context())
 		if err != nil {

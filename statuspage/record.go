@@ -86,7 +86,8 @@ func cut(text string) string {
 // attempted takes in one attempt.
 func (rec *record) attempted(a smtpretry.Attempt) {
 	m, now := newMet(&a), a.End.Unix()
-	took := m.accepted() || tookSome(a.Recipients)
+	// Taken, for somebody at least.
+	took := m.accepted() || slices.ContainsFunc(a.Recipients, func(r smtpretry.Recipient) bool { return r.State == smtpretry.Accepted })
 
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
@@ -117,16 +118,6 @@ func (rec *record) waits(w *smtpretry.Wait, change int) {
 	if h := rec.hosts[w.Host]; h != nil { // there was an attempt before
 		h.retrying = max(h.retrying+change, 0) // it may have been forgotten in between
 	}
-}
-
-// tookSome says whether the host has taken the message for somebody.
-func tookSome(list []smtpretry.Recipient) bool {
-	for i := range list {
-		if list[i].State == smtpretry.Accepted {
-			return true
-		}
-	}
-	return false
 }
 
 // host returns the record of a host, as the one that was heard of last.
@@ -168,9 +159,9 @@ func (rec *record) forget(h *hostRecord) {
 
 // A glance is what the list of hosts shows of a record.
 type glance struct {
-	last              met // its n is zero if nothing was heard
-	accepted, refused int // attempts within the window
-	now               int // those accepted in the last ten seconds
+	last              met     // its n is zero if nothing was heard
+	accepted, refused int     // attempts within the window
+	rate              float64 // accepted per second, of late
 	retrying          int
 }
 
@@ -186,18 +177,13 @@ func (rec *record) glances(now int64) map[string]glance {
 }
 
 func (h *hostRecord) glance(now int64) glance {
-	g := glance{retrying: h.retrying}
+	g := glance{rate: h.series.rate(now), retrying: h.retrying}
 	if n := len(h.replies); n > 0 {
 		g.last = h.replies[n-1]
 	}
 	g.accepted, g.refused = h.series.total(now-window, now)
-	g.now, _ = h.series.total(now-ratePeriod-1, now-1) // this second is not over
 	return g
 }
-
-// ratePeriod is over how many seconds a rate is averaged that is shown as the
-// present one.
-const ratePeriod = 10
 
 // ofHost returns a copy of the record of one host.
 func (rec *record) ofHost(key string) hostRecord {

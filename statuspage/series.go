@@ -55,6 +55,16 @@ func (s series) total(from, now int64) (accepted, refused int) {
 	return accepted, refused
 }
 
+// ratePeriod is over how many seconds a rate is averaged that is shown as the
+// present one.
+const ratePeriod = 10
+
+// rate returns how many were accepted per second of late.
+func (s series) rate(now int64) float64 {
+	n, _ := s.total(now-ratePeriod-1, now-1) // this second is not over
+	return float64(n) / ratePeriod
+}
+
 // A bin is a part of the window, in attempts per second.
 type bin struct {
 	Accepted float64 `json:"accepted"`

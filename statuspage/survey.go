@@ -119,14 +119,14 @@ type survey struct {
 }
 
 // look makes a survey.
-func look(l *smtpretry.Limiter, rec *record) *survey {
+func look(rec *record) *survey {
 	begin := time.Now()
 	s := &survey{At: begin}
 	glances := rec.glances(begin.Unix())
-	hosts := l.Hosts()
+	hosts := rec.limiter.Hosts()
 	s.rows = make([]row, 0, len(hosts)+len(glances))
 	add := func(host string) {
-		e := l.Explain(host)
+		e := rec.limiter.Explain(host)
 		g := glances[e.Key]
 		delete(glances, e.Key)
 		r := newRow(&e, &g, begin)
@@ -149,7 +149,7 @@ func look(l *smtpretry.Limiter, rec *record) *survey {
 func newRow(e *smtpretry.Explanation, g *glance, now time.Time) row {
 	r := row{Host: e.Key, Condition: conditionOf(e, &g.last, now), Binding: e.Binding, Until: e.Until,
 		Waiting: e.Waiting, Retrying: g.retrying, Open: e.Open, Idle: e.Idle,
-		PerSecond: float64(g.now) / ratePeriod, Accepted: g.accepted, Refused: g.refused, Last: g.last.last}
+		PerSecond: g.rate, Accepted: g.accepted, Refused: g.refused, Last: g.last.last}
 	if r.Binding != "cool-down" && r.Waiting == 0 && r.Until.Sub(now) < news {
 		r.Binding, r.Until = "", time.Time{} // nobody is kept from anything
 	}
@@ -171,12 +171,10 @@ func byAttention(a, b row) int {
 		cmp.Compare(a.Host, b.Host))
 }
 
-const orderAttention = "attention"
-
 // orders are the ways to sort the list, by the words in the page's address.
 var orders = map[string]func(a, b row) int{
-	orderAttention: byAttention,
-	"host":         func(a, b row) int { return cmp.Compare(a.Host, b.Host) },
+	"":     byAttention,
+	"host": func(a, b row) int { return cmp.Compare(a.Host, b.Host) },
 	"waiting": func(a, b row) int {
 		return cmp.Or(cmp.Compare(b.Waiting+b.Retrying, a.Waiting+a.Retrying), byAttention(a, b))
 	},
@@ -192,7 +190,7 @@ var orders = map[string]func(a, b row) int{
 func (s *survey) choose(search, cond, order string) []row {
 	rows := s.rows
 	search = strings.ToLower(strings.TrimSpace(search))
-	if search != "" || cond != "" || order != orderAttention {
+	if search != "" || cond != "" || order != "" {
 		rows = nil
 		for _, r := range s.rows {
 			if strings.Contains(r.Host, search) && (cond == "" || r.Condition.String() == cond) {
@@ -200,7 +198,7 @@ func (s *survey) choose(search, cond, order string) []row {
 			}
 		}
 	}
-	if order != orderAttention {
+	if order != "" {
 		slices.SortFunc(rows, orders[order])
 	}
 	return rows
