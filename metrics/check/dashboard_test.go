@@ -125,7 +125,7 @@ func checkDashboard(t *testing.T, scrapes []scrape) {
 			if p.Datasource.UID != "${datasource}" || len(p.Targets) == 0 {
 				t.Errorf("%s: data source %v, %d queries", p.Title, p.Datasource, len(p.Targets))
 			}
-			if _, err := unit(p.FieldConfig.Defaults.Unit); err {
+			if _, ok := unitNames[p.FieldConfig.Defaults.Unit]; !ok {
 				t.Errorf("%s: there is no unit %q", p.Title, p.FieldConfig.Defaults.Unit)
 			}
 		}
@@ -237,10 +237,5 @@ func legend(format string, l labels.Labels) string {
 	return format
 }
 
+// unitNames are how units of Grafana are written.
 var unitNames = map[string]string{units.Short: "", units.PercentUnit: "%", units.Seconds: "s", units.CountsPerSecond: "/s"}
-
-// unit returns how a unit of Grafana is written.
-func unit(name string) (text string, unknown bool) {
-	text, ok := unitNames[name]
-	return text, !ok
-}

@@ -59,7 +59,7 @@ func (d drawing) draw(b *strings.Builder, w, h float64) {
 	}
 	fmt.Fprintf(b, `<rect x="3" y="3" width="%.0f" height="%.0f" fill="white" stroke="#ddd"/>`, w-6, h-6)
 	text(10, 19, `font-weight="bold"`, d.panel.Title)
-	u, _ := unit(d.panel.FieldConfig.Defaults.Unit)
+	u := unitNames[d.panel.FieldConfig.Defaults.Unit]
 	switch d.panel.Type {
 	case "stat":
 		last := d.lines[0].points[len(d.lines[0].points)-1].F

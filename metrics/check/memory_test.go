@@ -1,31 +1,24 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage"
-	"github.com/prometheus/prometheus/tsdb/chunkenc"
-	"github.com/prometheus/prometheus/tsdb/chunks"
 	"github.com/prometheus/prometheus/util/annotations"
 )
 
 // A memory holds series for queries. Prometheus' own database would do, too, but has
 // the clients of three clouds with it.
 type memory struct {
-	series []*memorySeries
-	byName map[string]*memorySeries
+	series []*promql.Series
+	byName map[string]*promql.Series
 	last   int64 // the latest time, in milliseconds
-}
-
-type memorySeries struct {
-	labels  labels.Labels
-	samples []chunks.Sample
 }
 
 // add puts a value at the end of a series.
@@ -34,13 +27,13 @@ func (m *memory) add(l labels.Labels, at int64, v float64) {
 	s := m.byName[key]
 	if s == nil {
 		if m.byName == nil {
-			m.byName = map[string]*memorySeries{}
+			m.byName = map[string]*promql.Series{}
 		}
-		s = &memorySeries{labels: l}
+		s = &promql.Series{Metric: l}
 		m.byName[key] = s
 		m.series = append(m.series, s)
 	}
-	s.samples = append(s.samples, sample{at, v})
+	s.Floats = append(s.Floats, promql.FPoint{T: at, F: v})
 	m.last = max(m.last, at)
 }
 
@@ -71,41 +64,24 @@ func (m *memory) query(ctx context.Context, expr string, at time.Time) (promql.V
 }
 
 func (m *memory) Querier(from, to int64) (storage.Querier, error) {
-	return &memoryQuerier{m, from, to}, nil
-}
-
-type memoryQuerier struct {
-	*memory
-	from, to int64
-}
-
-func (q *memoryQuerier) Select(_ context.Context, _ bool, _ *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
-	set := &memorySet{}
-	for _, s := range q.series {
-		fits := func(m *labels.Matcher) bool { return m.Matches(s.labels.Get(m.Name)) }
-		if slices.ContainsFunc(matchers, func(m *labels.Matcher) bool { return !fits(m) }) {
-			continue
+	find := func(_ bool, _ *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
+		set := &memorySet{}
+		for _, s := range m.series {
+			if slices.ContainsFunc(matchers, func(m *labels.Matcher) bool { return !m.Matches(s.Metric.Get(m.Name)) }) {
+				continue
+			}
+			after := func(at int64) int {
+				i, _ := slices.BinarySearchFunc(s.Floats, at, func(p promql.FPoint, at int64) int { return cmp.Compare(p.T, at) })
+				return i
+			}
+			if some := s.Floats[after(from):after(to+1)]; len(some) > 0 {
+				set.series = append(set.series, promql.NewStorageSeries(promql.Series{Metric: s.Metric, Floats: some}))
+			}
 		}
-		after := func(at int64) int {
-			i, _ := slices.BinarySearchFunc(s.samples, at, func(s chunks.Sample, at int64) int { return int(s.T() - at) })
-			return i
-		}
-		if some := s.samples[after(q.from):after(q.to+1)]; len(some) > 0 {
-			set.series = append(set.series, storage.NewListSeries(s.labels, some))
-		}
+		slices.SortFunc(set.series, func(a, b storage.Series) int { return labels.Compare(a.Labels(), b.Labels()) })
+		return set
 	}
-	slices.SortFunc(set.series, func(a, b storage.Series) int { return labels.Compare(a.Labels(), b.Labels()) })
-	return set
-}
-
-func (q *memoryQuerier) Close() error { return nil }
-
-func (q *memoryQuerier) LabelValues(context.Context, string, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
-	return nil, nil, nil // queries do not ask for it
-}
-
-func (q *memoryQuerier) LabelNames(context.Context, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
-	return nil, nil, nil
+	return &storage.MockQuerier{SelectMockFunction: find}, nil
 }
 
 type memorySet struct {
@@ -124,16 +100,3 @@ func (s *memorySet) Next() bool {
 func (s *memorySet) At() storage.Series                { return s.now }
 func (s *memorySet) Err() error                        { return nil }
 func (s *memorySet) Warnings() annotations.Annotations { return nil }
-
-type sample struct {
-	t int64
-	v float64
-}
-
-func (s sample) T() int64                      { return s.t }
-func (s sample) ST() int64                     { return 0 }
-func (s sample) F() float64                    { return s.v }
-func (s sample) H() *histogram.Histogram       { return nil }
-func (s sample) FH() *histogram.FloatHistogram { return nil }
-func (s sample) Type() chunkenc.ValueType      { return chunkenc.ValFloat }
-func (s sample) Copy() chunks.Sample           { return s }
