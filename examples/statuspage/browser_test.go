@@ -179,7 +179,7 @@ func (b *tab) forgive(about string) {
 	}
 }
 
-// limit is how long one step may take.
+// limit is how long one step, or what is waited for, may take.
 const limit = 30 * time.Second
 
 func (b *tab) run(steps ...chromedp.Action[chromedp.Void]) {
@@ -255,7 +255,7 @@ func (b *tab) texts(selector string) []string {
 // await asks again until an expression is true.
 func (b *tab) await(what, expression string) {
 	b.t.Helper()
-	for end := time.Now().Add(30 * time.Second); !eval[bool](b, expression); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(limit); !eval[bool](b, expression); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
 			b.t.Fatalf("%s: never seen. The page:\n%s", what, b.text("main"))
 		}

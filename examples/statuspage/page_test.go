@@ -422,7 +422,7 @@ func TestHandsOff(t *testing.T) {
 		evilURL := strings.Replace(evil.URL, "127.0.0.1", at, 1)
 		u, _ := url.Parse(evilURL)
 		b := newTab(t, host, u.Host)
-		b.run(chromedp.Navigate(evilURL))
+		b.open(evilURL)
 		b.await("refused", "document.body?.innerText.includes('another site') === true")
 		b.mu.Lock()
 		status := b.statuses[address+"drop"]
