@@ -61,7 +61,15 @@ func (c *Client) take(message bool) (*conn, error) {
 	if message {
 		rcpts = 1
 	}
-	p, err := new(waiter).stand(c.pool, start, time.Time{}, rcpts).acquire(ctx, func(_ context.Context, w Wait) { c.waiting(c.cfg.Trace, w) })
+	var wait Wait
+	p, err := new(waiter).stand(c.pool, start, time.Time{}, rcpts).acquire(ctx, func(_ context.Context, w Wait) {
+		wait, wait.Start = w, time.Now()
+		c.waiting(c.cfg.Trace, wait)
+	})
+	if t := c.cfg.Trace; t != nil && t.Waited != nil && !wait.Start.IsZero() {
+		wait.End = time.Now()
+		t.Waited(wait)
+	}
 	if err != nil {
 		return nil, err
 	}

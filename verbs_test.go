@@ -265,6 +265,38 @@ func TestPerConnByHand(t *testing.T) {
 	})
 }
 
+// TestWaitsByHand: a wait that was told of is told to be over, by hand, too.
+func TestWaitsByHand(t *testing.T) {
+	bubble(t, testserver.Config{}, func(t *testing.T, srv *testserver.Server) {
+		var began, over []smtpretry.Wait
+		c := client(t, srv, func(cfg *smtpretry.Config) {
+			cfg.Limiter = smtpretry.NewLimiter(smtpretry.Limit{Rate: smtpretry.PerHour(1)})
+			cfg.Policy.MaxElapsed = 90 * time.Minute
+			cfg.Trace = &smtpretry.Trace{
+				Waiting: func(w smtpretry.Wait) { began = append(began, w) },
+				Waited:  func(w smtpretry.Wait) { over = append(over, w) },
+			}
+		})
+		for range 3 {
+			if err := byHand(c, "a@example.net"); err != nil {
+				t.Error(err)
+			}
+		}
+		if len(began) != 2 || len(over) != 2 {
+			t.Fatalf("%d waits began and %d ended, want 2", len(began), len(over))
+		}
+		for i, w := range over {
+			if b := began[i]; w.For != "rate" || w.Start != b.Start || w.End.Sub(w.Start) != time.Hour || !b.End.IsZero() || b.Start.IsZero() {
+				t.Errorf("wait %+v ended as %+v", b, w)
+			}
+		}
+		c.Close()
+		if err := c.Mail("me@example.org", nil); err == nil || len(began) != len(over) {
+			t.Errorf("after Close: %v, %d waits began and %d ended", err, len(began), len(over))
+		}
+	})
+}
+
 func second(_ *smtpretry.Result, err error) error { return err }
 
 // TestUnfinishedBody: go-smtp would put the final dot before the next command;
