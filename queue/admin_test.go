@@ -66,7 +66,7 @@ func TestLookAfter(t *testing.T) {
 		for _, c := range []struct {
 			f    queue.Filter
 			want int
-		}{{queue.Filter{}, 6}, {queue.Filter{Cause: "mailbox-full"}, 1}, {queue.Filter{To: "R3@EXAMPLE"}, 1}, {queue.Filter{To: "_3"}, 0},
+		}{{queue.Filter{}, 6}, {queue.Filter{Cause: "mailbox-full"}, 1}, {queue.Filter{Cause: queue.NotRefused}, 5}, {queue.Filter{To: "R3@EXAMPLE"}, 1}, {queue.Filter{To: "_3"}, 0},
 			{queue.Filter{Host: "other"}, 0}, {queue.Filter{IDs: ids[:2]}, 2}, {queue.Filter{After: ids[3]}, 1}, {queue.Filter{Limit: 4}, 4},
 			{queue.Filter{From: "me@example.org"}, 6}, {queue.Filter{States: []queue.State{queue.Delivered}}, 0}} {
 			if list, err := beside.List(ctx, c.f); err != nil || len(list) != c.want {

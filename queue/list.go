@@ -12,13 +12,16 @@ import (
 type Filter struct {
 	IDs    []int64 // one of these
 	Host   string  // this destination
-	Cause  string  // last refused for this cause, in the words of smtpretry.Cause
+	Cause  string  // last refused for this cause, in the words of smtpretry.Cause, or NotRefused
 	From   string  // this sender, exactly
 	To     string  // a recipient whose address contains this
 	States []State // one of these; empty: Waiting and Sending
 	After  int64   // with a larger id: the last of the page before
 	Limit  int     // at most so many; 0: 100 for List, no limit otherwise
 }
+
+// NotRefused as Filter.Cause selects what has not been refused so far.
+const NotRefused = "-"
 
 // where is the filter as a condition, with arguments from $1.
 func (f *Filter) where(d *dialect) (cond string, args []any) {
@@ -30,7 +33,12 @@ func (f *Filter) where(d *dialect) (cond string, args []any) {
 	if f.IDs != nil {
 		all = append(all, "id {in:"+arg(d.list(f.IDs))+":in}")
 	}
-	for _, eq := range []struct{ column, value string }{{"host", f.Host}, {"cause", f.Cause}, {"sender", f.From}} {
+	if f.Cause == NotRefused {
+		all = append(all, "cause = ''")
+	} else if f.Cause != "" {
+		all = append(all, "cause = "+arg(f.Cause))
+	}
+	for _, eq := range []struct{ column, value string }{{"host", f.Host}, {"sender", f.From}} {
 		if eq.value != "" {
 			all = append(all, eq.column+" = "+arg(eq.value))
 		}

@@ -75,7 +75,7 @@ var functions = template.FuncMap{
 	"utc":     func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 	"open":    isOpen,
 	"messages": func(c QueueCount) string {
-		return address("messages", "host", c.Host, "cause", c.Cause, "state", c.State)
+		return address("messages", "host", c.Host, "cause", c.filterCause(), "state", c.State)
 	},
 	"more":    func(list []QueueRecipient) int { return len(list) - 1 },
 	"pair":    func(row any, now time.Time) pair { return pair{row, now} },

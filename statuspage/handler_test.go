@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -183,6 +184,29 @@ func TestQueueDown(t *testing.T) {
 	}
 	if text := get(t, page, "/host?name=slow.example"); !strings.Contains(text, "The queue does not answer: disk &lt;full&gt;") {
 		t.Error("the page of a host does not say that the queue is away")
+	}
+}
+
+// Behind each number is the list of what was counted, however a host is spelt.
+func TestNumbersOfQueue(t *testing.T) {
+	q := &queue{}
+	q.fill(3, "new.example", "", "")
+	q.fill(2, "new.example", "greylist", "450 4.7.1 Greylisted")
+	q.fill(4, "other.example", "", "")
+	q.messages[0].State = "sending"
+	page := &statuspage.Handler{Queue: q}
+	numbered := regexp.MustCompile(`href="(messages\?[^"]*)">(?:[^<]*</a></th>\n<td class="num">|[a-z ]* <b>|)(\d+)<`)
+	for target, want := range map[string]int{"/queue": 6, "/host?name=new.example": 3, "/host?name=New.Example": 3} {
+		found := numbered.FindAllStringSubmatch(get(t, page, target), -1)
+		if len(found) != want {
+			t.Errorf("%s: %d numbers with a link, want %d", target, len(found), want)
+		}
+		for _, m := range found {
+			list := getJSON[struct{ List []any }](t, page, "/"+html.UnescapeString(m[1]))
+			if n := strconv.Itoa(len(list.List)); n != m[2] {
+				t.Errorf("%s: %s leads to %s messages, and says %s", target, m[1], n, m[2])
+			}
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package statuspage
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/smtpretry/smtpretry"
@@ -62,7 +63,7 @@ func (v *hostView) fromQueue(h *Handler, r *http.Request, name string) {
 		return
 	}
 	for _, c := range s.counts {
-		if c.Host == name {
+		if strings.EqualFold(c.Host, name) {
 			v.Counts = append(v.Counts, c)
 			v.Queued += c.N
 		}

@@ -1,6 +1,7 @@
 package statuspage_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -120,7 +121,7 @@ func (q *queue) fits(f *statuspage.QueueFilter, m *statuspage.QueueMessage) bool
 	if len(states) == 0 {
 		states = []string{"waiting", "sending"}
 	}
-	return (f.IDs == nil || slices.Contains(f.IDs, m.ID)) && (f.Host == "" || f.Host == m.Host) && (f.Cause == "" || f.Cause == m.Cause) &&
+	return (f.IDs == nil || slices.Contains(f.IDs, m.ID)) && (f.Host == "" || f.Host == m.Host) && (f.Cause == "" || f.Cause == cmp.Or(m.Cause, "-")) &&
 		(f.From == "" || f.From == m.From) && (f.To == "" || strings.Contains(m.Recipients[0].Address, f.To)) &&
 		slices.Contains(states, m.State) && m.ID > f.After
 }

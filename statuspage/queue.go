@@ -1,6 +1,7 @@
 package statuspage
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
@@ -33,7 +34,7 @@ type Queue interface {
 type QueueFilter struct {
 	IDs    []int64
 	Host   string   // this destination
-	Cause  string   // last refused for this cause, in the words of smtpretry.Cause
+	Cause  string   // last refused for this cause, in the words of smtpretry.Cause; "-": not refused so far
 	From   string   // this sender, exactly
 	To     string   // a recipient whose address contains this
 	States []string // one of these; empty: "waiting" and "sending"
@@ -53,6 +54,9 @@ type QueueCount struct {
 	Held    bool      `json:"held,omitempty"` // the destination is on hold
 	Refused string    `json:"refused,omitempty"`
 }
+
+// filterCause is the cause by which a QueueFilter selects what is counted.
+func (c *QueueCount) filterCause() string { return cmp.Or(c.Cause, "-") }
 
 // A QueueMessage is a message on its way to one destination.
 type QueueMessage struct {

@@ -17,7 +17,7 @@ type queueSurvey struct {
 }
 
 func (s *queueSurvey) hold(host string) *QueueHold {
-	if i := slices.IndexFunc(s.holds, func(one QueueHold) bool { return one.Host == host }); i >= 0 {
+	if i := slices.IndexFunc(s.holds, func(one QueueHold) bool { return strings.EqualFold(one.Host, host) }); i >= 0 {
 		return &s.holds[i]
 	}
 	return nil
@@ -163,7 +163,7 @@ func (h *Handler) showMessages(w http.ResponseWriter, r *http.Request) {
 		}
 		v.All = 0
 		for _, c := range s.counts {
-			if (f.Host == "" || c.Host == f.Host) && (f.Cause == "" || c.Cause == f.Cause) && (v.State == "" || c.State == v.State) {
+			if (f.Host == "" || c.Host == f.Host) && (f.Cause == "" || c.filterCause() == f.Cause) && (v.State == "" || c.State == v.State) {
 				v.All += c.N
 			}
 		}

@@ -46,8 +46,8 @@ const usage = `usage: smtpretry-queue [-db FILE|URL] [-schema NAME] [-json] COMM
   release HOST…            end a hold
   holds                    what is held
 
-FILTER: -host H, -cause C, -from ADDRESS, -to PART, -state S,…, -after ID,
-        -limit N, or -all for everything
+FILTER: -host H, -cause C (-: not refused so far), -from ADDRESS, -to PART,
+        -state S,…, -after ID, -limit N, or -all for everything
 `
 
 func main() {
