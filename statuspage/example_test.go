@@ -1,12 +1,16 @@
 package statuspage_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 
 	"github.com/smtpretry/smtpretry"
+	"github.com/smtpretry/smtpretry/internal/testserver"
 	"github.com/smtpretry/smtpretry/statuspage"
 )
 
@@ -56,6 +60,40 @@ func Example() {
 	// smtp.example.com is idle
 	//   Rate 14/s, set by SetLimit
 	//   MaxConns 5, set by SetLimit
+}
+
+// The page knows of attempts, and of what the servers said, by its Trace.
+func ExampleHandler_Trace() {
+	limiter := smtpretry.NewLimiter(smtpretry.Limit{})
+	page := &statuspage.Handler{Limiter: limiter}
+	srv := testserver.New(testserver.Config{Script: testserver.Script{
+		testserver.On(testserver.Rcpt, testserver.Reply("452 4.2.2 Mailbox full")),
+	}})
+	defer srv.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	go srv.Serve(l)
+	client, err := smtpretry.New(smtpretry.Config{
+		Host:    "smtp.example.com",
+		Dialer:  &smtpretry.Dialer{Addr: l.Addr().String(), TLS: smtpretry.TLSNone},
+		Limiter: limiter,
+		Trace:   page.Trace(),
+	})
+	if err != nil {
+		panic(err)
+	}
+	defer client.Close()
+	result, _ := client.Try(context.Background(), note("you@example.net"))
+	fmt.Println(result)
+
+	shown := httptest.NewRecorder()
+	page.ServeHTTP(shown, httptest.NewRequest(http.MethodGet, "/host?name=smtp.example.com", nil))
+	fmt.Println("shown:", strings.Contains(shown.Body.String(), "452 4.2.2 Mailbox full"))
+	// Output:
+	// 1 deferred
+	// shown: true
 }
 
 // onlyForUs stands for how the program knows who is asking.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
@@ -58,4 +60,41 @@ func Example() {
 	// smtp attempt in "smtp send": ok
 	// smtp send in "confirm order": ok
 	// confirm order in "": ok
+}
+
+// Numbers alone, of a client that has a Trace of the program's own, too.
+func ExampleTelemetry_Trace() {
+	dialer, stop := serve()
+	defer stop()
+	reader := metric.NewManualReader() // a program has an exporter
+	mail, err := otel.New(otel.Options{MeterProvider: metric.NewMeterProvider(metric.WithReader(reader))})
+	if err != nil {
+		panic(err)
+	}
+	defer mail.Close()
+	own := &smtpretry.Trace{Finished: func(f smtpretry.Finish) { fmt.Println(f.Result) }}
+	client, err := smtpretry.New(smtpretry.Config{Dialer: dialer, Trace: smtpretry.JoinTraces(mail.Trace(), own)})
+	if err != nil {
+		panic(err)
+	}
+	defer client.Close()
+	if _, err := client.Send(context.Background(), note("you@example.net")); err != nil {
+		panic(err)
+	}
+
+	var read metricdata.ResourceMetrics
+	if err := reader.Collect(context.Background(), &read); err != nil {
+		panic(err)
+	}
+	for _, m := range read.ScopeMetrics[0].Metrics {
+		if sum, ok := m.Data.(metricdata.Sum[int64]); ok {
+			for _, p := range sum.DataPoints {
+				fmt.Println(m.Name, p.Value)
+			}
+		}
+	}
+	// Output:
+	// 1 accepted
+	// smtpretry.attempts 1
+	// smtpretry.recipients 1
 }

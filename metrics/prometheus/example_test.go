@@ -120,3 +120,31 @@ func ExampleOptions() {
 	// Output:
 	// smtpretry_retries_total{host="mail.example.org"} 1.0 # {trace_id="4bf92f3577b34da6a3ce929d0e0e4736"} 1.0
 }
+
+// A program that looks at refusals itself is told of them beside the metrics.
+func ExampleCollector_Trace() {
+	dialer, stop := serve()
+	defer stop()
+
+	mail := prometheus.New(prometheus.Options{})
+	prom.NewRegistry().MustRegister(mail)
+	own := &smtpretry.Trace{Attempted: func(a smtpretry.Attempt) {
+		if a.Err != nil {
+			fmt.Println(a.Verdict.Code, a.Verdict.Cause)
+		}
+	}}
+	client, err := smtpretry.New(smtpretry.Config{
+		Dialer: dialer,
+		Trace:  smtpretry.JoinTraces(mail.Trace(), own),
+		Policy: smtpretry.Policy{Backoff: smtpretry.Backoff{Initial: time.Millisecond}},
+	})
+	if err != nil {
+		panic(err)
+	}
+	defer client.Close()
+	if _, err := client.Send(context.Background(), note()); err != nil {
+		panic(err)
+	}
+	// Output:
+	// 450 greylist
+}

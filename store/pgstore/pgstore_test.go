@@ -301,3 +301,10 @@ func BenchmarkDecisions(b *testing.B) {
 		b.Run(fmt.Sprintf("durable=%v", o.Durable), func(b *testing.B) { storetest.Decisions(b, opener(b, o)) })
 	}
 }
+
+// The Example, which go test does not run, as it needs a server.
+func TestExample(t *testing.T) {
+	url, _ := place(t)
+	t.Setenv("DATABASE_URL", url)
+	Example()
+}

@@ -159,3 +159,10 @@ func TestFleetAway(t *testing.T) {
 
 // What a fleet can decide in a second: 8 connections, one host.
 func BenchmarkDecisions(b *testing.B) { storetest.Decisions(b, opener(b)) }
+
+// The Example, which go test does not run, as it needs a server.
+func TestExample(t *testing.T) {
+	url, _ := place(t)
+	t.Setenv("REDIS_URL", url)
+	Example()
+}
