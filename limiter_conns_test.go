@@ -131,9 +131,7 @@ func TestConnections(t *testing.T) {
 			errs <- err
 		}()
 		synctest.Wait()
-		for _, conn := range p.Close() {
-			conn.Close()
-		}
+		closeAll(p)
 		if err := <-errs; !errors.Is(err, smtpretry.ErrClosed) {
 			t.Errorf("the one who waited: %v, want ErrClosed", err)
 		}

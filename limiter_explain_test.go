@@ -100,9 +100,7 @@ No limit is set, and none is known for this host.
 		{"at rest", "host.example", smtpretry.Limit{Rate: 0.1}, func(t *testing.T, l *smtpretry.Limiter) {
 			p := l.Join(host, 1)
 			deliver(t, p, &fakeConn{})
-			for _, conn := range p.Close() {
-				conn.Close()
-			}
+			closeAll(p)
 		}, `
 host.example: a message has to wait until 2000-01-01 00:00:10.000 UTC, the limit that binds is rate.
 Waiting: 0. Connections: 0 open, 0 of them idle. Tokens: 0.0.
@@ -140,11 +138,7 @@ func TestHosts(t *testing.T) {
 		used := l.Join("b.example", 1)
 		want("b.example", smtpretry.HostKey("aspmx.l.google.com"), "relay.example")
 		deliver(t, used, &fakeConn{})
-		for _, p := range []*smtpretry.Pool{used, relay} {
-			for _, conn := range p.Close() {
-				conn.Close()
-			}
-		}
+		closeAll(used, relay)
 		want("b.example", smtpretry.HostKey("aspmx.l.google.com"), "relay.example")
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()

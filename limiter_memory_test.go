@@ -40,13 +40,7 @@ func TestMemory(t *testing.T) {
 		before := heap()
 		for i := range hosts {
 			p := l.Join(fmt.Sprintf("mx%07d.example.net", i), 1)
-			g, err := p.Acquire(t.Context(), time.Now(), 1, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			g.Started()
-			g.Counted()
-			g.Release(nil)
+			sendOne(t, p)
 			p.Close()
 		}
 		used := int64(heap() - before)

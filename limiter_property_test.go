@@ -193,6 +193,23 @@ func (r *run) check() {
 	}
 }
 
+// rest closes all pools and waits for an hour, which leaves no connection and no
+// host.
+func (r *run) rest(limiters ...*smtpretry.Limiter) {
+	closeAll(r.pools...)
+	time.Sleep(time.Hour)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.open != 0 {
+		r.t.Errorf("%d connections are left open", r.open)
+	}
+	for _, l := range limiters {
+		if live, rest := l.CountHosts(); live+rest != 0 {
+			r.t.Errorf("after an hour of rest: %d hosts live, %d at rest, want none", live, rest)
+		}
+	}
+}
+
 // checkQuotas holds n against each quota that was in force all the time.
 func (r *run) checkQuotas(what string, n int, from, to time.Duration, during []change, of func(smtpretry.Limit) []smtpretry.Quota) {
 	for _, q := range of(during[0].lim) {
@@ -408,23 +425,9 @@ func TestLimiterBounds(t *testing.T) {
 		r.check()
 		served, over = served+r.served, over+r.over
 
-		// Nothing may be left: no token, no connection, no host.
-		for _, p := range r.pools {
-			for _, conn := range p.Close() {
-				conn.Close()
-			}
-		}
-		time.Sleep(time.Hour)
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.open != 0 {
-			t.Errorf("%d connections are left open", r.open)
-		}
+		r.rest(r.limiter)
 		if e := r.limiter.Explain(host); e.Binding != "" || e.Waiting+e.Open != 0 || e.Tokens != full(e.Limit) {
 			t.Errorf("after an hour of rest, all closed:\n%v", e)
-		}
-		if live, rest := r.limiter.CountHosts(); live+rest != 0 {
-			t.Errorf("after an hour of rest: %d hosts live, %d at rest, want none", live, rest)
 		}
 	})
 	t.Logf("%d messages started, %d gave up waiting", served, over)
@@ -476,11 +479,7 @@ func TestLimiterLearns(t *testing.T) {
 		if r.now() > 80*5*time.Hour {
 			t.Errorf("it took %v until everybody was served", r.now())
 		}
-		for _, p := range r.pools {
-			for _, conn := range p.Close() {
-				conn.Close()
-			}
-		}
+		closeAll(r.pools...)
 		time.Sleep(30 * time.Hour) // a learned limit is remembered for a day
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -51,6 +51,27 @@ func deliver(t *testing.T, p *smtpretry.Pool, conn *fakeConn) {
 	g.Release(conn)
 }
 
+// sendOne sends one message as soon as it may, over a connection of its own.
+func sendOne(t *testing.T, p *smtpretry.Pool) {
+	t.Helper()
+	g, err := p.Acquire(t.Context(), time.Now(), 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Started()
+	g.Counted()
+	g.Release(nil)
+}
+
+// closeAll closes pools and the connections that are idle in them.
+func closeAll(pools ...*smtpretry.Pool) {
+	for _, p := range pools {
+		for _, conn := range p.Close() {
+			conn.Close()
+		}
+	}
+}
+
 func setLimit(t *testing.T, l *smtpretry.Limiter, host string, lim smtpretry.Limit) {
 	t.Helper()
 	if err := l.SetLimit(host, lim); err != nil {
@@ -162,9 +183,7 @@ func TestEviction(t *testing.T) {
 			l := told(c.lim)
 			p := l.Join(host, 1)
 			c.use(t, p)
-			for _, conn := range p.Close() {
-				conn.Close()
-			}
+			closeAll(p)
 			time.Sleep(c.keep - 1)
 			synctest.Wait()
 			if live, rest := l.CountHosts(); c.keep > 0 && live+rest != 1 {

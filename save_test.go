@@ -50,11 +50,7 @@ func TestRestartBounds(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			for _, p := range r.pools {
-				for _, conn := range p.Close() {
-					conn.Close()
-				}
-			}
+			closeAll(r.pools...)
 			r.limiter = restarted(t, r.limiter, &lim)
 		}
 		r.check()
@@ -90,9 +86,7 @@ func TestRestartLearned(t *testing.T) {
 		standing.Cause, standing.Text = smtpretry.CauseReputation, "blocked"
 		p.Observe(standing)
 		was := l.Explain(host)
-		for _, conn := range p.Close() {
-			conn.Close()
-		}
+		closeAll(p)
 		next := restarted(t, l, nil)
 		e := next.Explain(host)
 		if e.Limit.Rate != was.Limit.Rate || e.Limit.Rate == 0 || e.Binding != "cool-down" || !e.Until.Equal(was.Until) || e.Why != was.Why {
@@ -150,9 +144,7 @@ func TestSaveBounded(t *testing.T) {
 		for i := range 12_000 {
 			p := l.Join(fmt.Sprintf("host-%d.example", i), 1)
 			deliver(t, p, &fakeConn{})
-			for _, conn := range p.Close() {
-				conn.Close()
-			}
+			closeAll(p)
 		}
 		var file bytes.Buffer
 		if err := l.Save(&file); err != nil {

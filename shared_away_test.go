@@ -101,13 +101,7 @@ func TestSharedStops(t *testing.T) {
 		store.on.Store(false)
 		begin = time.Now()
 		for range 25 {
-			g, err := p.Acquire(t.Context(), time.Now(), 1, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			g.Started()
-			g.Counted()
-			g.Release(nil)
+			sendOne(t, p)
 		}
 		if took := time.Since(begin); took < 2*time.Second || took > 4*time.Second {
 			t.Errorf("25 messages, 5 at once and 10 in a second, took %v", took)
@@ -146,7 +140,7 @@ func TestSharedAlone(t *testing.T) {
 					p := l.Join(host, 3)
 					r.pools = append(r.pools, p)
 					for range 3 {
-						wg.Go(func() { r.hurry(ctx, p) })
+						wg.Go(func() { r.hurry(ctx, p, 10*time.Millisecond) })
 					}
 				}
 				time.Sleep(30 * time.Second)
@@ -167,23 +161,20 @@ func TestSharedAlone(t *testing.T) {
 				if parts[1] < parts[0]/2 || parts[2] < parts[0]*8/10 {
 					t.Errorf("with the store, without, and with it again: %v, want as many", parts)
 				}
-				for _, p := range r.pools {
-					for _, c := range p.Close() {
-						c.Close()
-					}
-				}
+				closeAll(r.pools...)
 				time.Sleep(time.Hour)
 			})
 		})
 	}
 }
 
-// hurry sends as fast as it may until ctx ends.
-func (r *run) hurry(ctx context.Context, p *smtpretry.Pool) {
-	for ctx.Err() == nil {
+// hurry sends as fast as it may until ctx ends, each message taking so long after
+// MAIL. It returns how many.
+func (r *run) hurry(ctx context.Context, p *smtpretry.Pool, takes time.Duration) (sent int) {
+	for ; ctx.Err() == nil; sent++ {
 		g, err := p.Acquire(ctx, time.Now(), 1, nil)
 		if err != nil {
-			return
+			break
 		}
 		conn := g.Conn()
 		if conn == nil {
@@ -196,10 +187,11 @@ func (r *run) hurry(ctx context.Context, p *smtpretry.Pool) {
 		g.Started()
 		time.Sleep(time.Millisecond)
 		g.Counted()
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(takes)
 		p.Observe(smtpretry.Verdict{})
 		g.Release(conn)
 	}
+	return sent
 }
 
 // TestSharedTurns: connections go round where there are fewer than processes that
@@ -236,7 +228,7 @@ func TestSharedTurns(t *testing.T) {
 			counts[i+1] = one
 			p := l.Join(host, 2)
 			r.pools = append(r.pools, p)
-			wg.Go(func() { one.hurry(ctx, p) })
+			wg.Go(func() { one.hurry(ctx, p, 10*time.Millisecond) })
 		}
 		wg.Wait()
 		sum := 0
@@ -249,11 +241,7 @@ func TestSharedTurns(t *testing.T) {
 		if most := 2 * int(time.Minute/(11*time.Millisecond)); sum < most*8/10 || sum > most {
 			t.Errorf("%d messages over two connections, want nearly %d", sum, most)
 		}
-		for _, p := range append(r.pools, idle) {
-			for _, c := range p.Close() {
-				c.Close()
-			}
-		}
+		closeAll(append(r.pools, idle)...)
 		time.Sleep(time.Hour)
 	})
 }
@@ -270,7 +258,7 @@ func TestSharedLessons(t *testing.T) {
 		r := &run{t: t, begin: time.Now(), limits: []change{{}}}
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
-		r.hurry(ctx, p)
+		r.hurry(ctx, p, 10*time.Millisecond)
 		p.Observe(refusal(smtpretry.CauseRateLimit, smtpretry.ScopeHost, smtpretry.StageMail, 450))
 		learned := first.Explain(host).Limit.Rate
 		time.Sleep(time.Minute)
@@ -290,11 +278,7 @@ func TestSharedLessons(t *testing.T) {
 		if e.Why != pause.Why || e.Why == "" {
 			t.Errorf("the second says %q, the first %q", e.Why, pause.Why)
 		}
-		for _, p := range []*smtpretry.Pool{p, q} {
-			for _, c := range p.Close() {
-				c.Close()
-			}
-		}
+		closeAll(p, q)
 		time.Sleep(time.Hour)
 	})
 }

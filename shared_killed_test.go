@@ -149,9 +149,7 @@ func TestSharedDeaths(t *testing.T) {
 		r.check()
 		served += len(r.starts)
 		for _, m := range all {
-			for _, c := range m.pool.Close() {
-				c.Close()
-			}
+			closeAll(m.pool)
 			m.store.on.Store(false)
 		}
 		time.Sleep(time.Hour)
@@ -206,21 +204,17 @@ func TestSharedIdleLapses(t *testing.T) {
 				p, q := deaf.Join(host, 1), other.Join(host, 1)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
-				r.hurry(ctx, p)
+				r.hurry(ctx, p, 10*time.Millisecond)
 				cut.on.Store(true)
 				ctx, cancel = context.WithTimeout(t.Context(), 20*time.Second)
 				defer cancel()
 				before := len(r.starts)
-				r.hurry(ctx, q)
+				r.hurry(ctx, q, 10*time.Millisecond)
 				if len(r.starts) == before {
 					t.Error("the other process was not served")
 				}
 				cut.on.Store(false)
-				for _, p := range []*smtpretry.Pool{p, q} {
-					for _, c := range p.Close() {
-						c.Close()
-					}
-				}
+				closeAll(p, q)
 				time.Sleep(time.Hour)
 			})
 		})
@@ -265,18 +259,8 @@ func TestSharedAgain(t *testing.T) {
 		l := told(smtpretry.Limit{Rate: smtpretry.PerSecond(1), Burst: 2})
 		share(t, cut, smtpretry.ShareOptions{}, l)
 		p := l.Join(host, 1)
-		send := func() {
-			t.Helper()
-			g, err := p.Acquire(t.Context(), time.Now(), 1, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			g.Started()
-			g.Counted()
-			g.Release(nil)
-		}
 		for range 50 {
-			send()
+			sendOne(t, p)
 		}
 		time.Sleep(10 * time.Millisecond)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -292,7 +276,7 @@ func TestSharedAgain(t *testing.T) {
 		cut.on.Store(false)
 		before := store.count()
 		p = l.Join(host, 1)
-		send()
+		sendOne(t, p)
 		if n := store.count() - before; n > 10 {
 			t.Errorf("%d updates until a message was served", n)
 		}
@@ -416,7 +400,7 @@ func TestSharedAloneConns(t *testing.T) {
 				defer cancel()
 				var senders sync.WaitGroup
 				for range 3 {
-					senders.Go(func() { r.hurry(ctx, p) })
+					senders.Go(func() { r.hurry(ctx, p, 10*time.Millisecond) })
 				}
 				senders.Wait()
 			})
@@ -426,11 +410,7 @@ func TestSharedAloneConns(t *testing.T) {
 			t.Errorf("nothing was sent alone after %v", last)
 		}
 		store.on.Store(false)
-		for _, p := range r.pools {
-			for _, c := range p.Close() {
-				c.Close()
-			}
-		}
+		closeAll(r.pools...)
 		time.Sleep(time.Hour)
 	})
 }
@@ -443,25 +423,15 @@ func TestSharedForgets(t *testing.T) {
 		l := told(smtpretry.Limit{Rate: smtpretry.PerMinute(1), Burst: 5})
 		share(t, store, smtpretry.ShareOptions{}, l)
 		p := l.Join(host, 1)
-		send := func() {
-			t.Helper()
-			g, err := p.Acquire(t.Context(), time.Now(), 1, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			g.Started()
-			g.Counted()
-			g.Release(nil)
-		}
 		for range 5 {
-			send()
+			sendOne(t, p)
 		}
 		time.Sleep(time.Second)
 		store.mu.Lock()
 		clear(store.kept)
 		store.mu.Unlock()
 		begin := time.Now()
-		send()
+		sendOne(t, p)
 		if took := time.Since(begin); took < 58*time.Second {
 			t.Errorf("the sixth message started %v after the fifth", took)
 		}

@@ -135,24 +135,9 @@ func TestSharedBounds(t *testing.T) {
 		wg.Wait()
 		r.check()
 		served, over, updates = served+r.served, over+r.over, updates+s.count()
-		for _, p := range r.pools {
-			for _, conn := range p.Close() {
-				conn.Close()
-			}
-		}
-		time.Sleep(time.Hour)
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.open != 0 {
-			t.Errorf("%d connections are left open", r.open)
-		}
+		r.rest(fleet...)
 		if names, err := smtpretry.Nodes(s.stored(host)); err != nil || len(names) > 0 {
 			t.Errorf("after an hour of rest the store knows of %v (%v)", names, err)
-		}
-		for _, l := range fleet {
-			if live, rest := l.CountHosts(); live+rest != 0 {
-				t.Errorf("after an hour of rest: %d hosts live, %d at rest, want none", live, rest)
-			}
 		}
 	})
 	t.Logf("%d messages started, %d gave up waiting, %d updates of the store", served, over, updates)
@@ -193,27 +178,10 @@ func TestSharedUse(t *testing.T) {
 					r.pools = append(r.pools, p)
 					for range 4 {
 						wg.Go(func() {
-							for ctx.Err() == nil {
-								g, err := p.Acquire(ctx, time.Now(), 1, nil)
-								if err != nil {
-									return
-								}
-								conn := g.Conn()
-								if conn == nil {
-									r.dialled(max(r.now()-slowestClose, 0))
-									conn = &simConn{run: r, takes: time.Millisecond}
-								}
-								r.mu.Lock()
-								r.starts = append(r.starts, start{r.now(), r.now(), 1})
-								by[i]++
-								r.mu.Unlock()
-								g.Started()
-								time.Sleep(time.Millisecond)
-								g.Counted()
-								time.Sleep(20 * time.Millisecond)
-								p.Observe(smtpretry.Verdict{})
-								g.Release(conn)
-							}
+							sent := r.hurry(ctx, p, 20*time.Millisecond)
+							r.mu.Lock()
+							by[i] += sent
+							r.mu.Unlock()
 						})
 					}
 				}
@@ -233,11 +201,7 @@ func TestSharedUse(t *testing.T) {
 						t.Errorf("process %d sent nothing", i)
 					}
 				}
-				for _, p := range r.pools {
-					for _, conn := range p.Close() {
-						conn.Close()
-					}
-				}
+				closeAll(r.pools...)
 				time.Sleep(time.Minute)
 			})
 		})
