@@ -336,7 +336,12 @@ func (h *host) hear(q *sharedRequest, s *sharedHost, p *sharedReply, sent, now i
 	}
 	was, limit := h.state.pause, h.limit
 	h.state, h.bounds, h.limit = s.state, s.bounds(), s.limit
-	h.state.setShare(p.others.plus(mine))
+	held := p.others.plus(mine)
+	h.state.setShare(held)
+	for i := range r.events { // which came after q
+		h.state.apply(&r.events[i], &h.bounds, now)
+	}
+	h.state.setShare(held) // what is charged is no part of it any more
 	if was.row > 0 && h.state.pause.row == 0 {
 		h.rouse(now) // others have seen it work
 	}
