@@ -60,12 +60,13 @@ type remote struct {
 	cut   bool  // so does h's state
 	calm  int64 // it opens no connection before: others close what is beyond their part
 	back  int64 // then it asks again; 0: the store is away
+	left  bool  // the others leave it its part
 }
 
 // busy says whether the store still has to hear of h.
 func (h *host) busy() bool {
 	r := h.remote
-	return r != nil && (r.talking || len(r.events) > 0 || r.lone.msgs > 0 || r.told != (share{}) || h.mine() != (share{}))
+	return r != nil && (r.talking || r.left || len(r.events) > 0 || r.lone.msgs > 0 || r.told != (share{}) || h.mine() != (share{}))
 }
 
 // mine returns what this process holds of h.
@@ -307,7 +308,7 @@ func (h *host) hear(q *sharedRequest, s *sharedHost, p *sharedReply, sent, now i
 	r.told, r.waits = p.share, q.want != nil && !p.granted
 	r.lease = sent + r.sharing.lease - r.sharing.lease/10
 	r.renew = later(now, r.sharing.lease/3)
-	if r.alone {
+	if r.left = r.alone; r.alone {
 		if r.back == 0 {
 			r.back = later(now, aloneFor)
 		}

@@ -216,7 +216,7 @@ func (s *sharedHost) serve(r *sharedRequest, now int64) sharedReply {
 		}
 	}
 	p.share = n.share
-	if n.share == (share{}) && r.want == nil {
+	if n.share == (share{}) && r.want == nil && r.part == 0 { // else the others have to leave it its part
 		s.nodes = slices.Delete(s.nodes, i, i+1)
 	}
 	return p

@@ -168,6 +168,42 @@ func TestSharedAlone(t *testing.T) {
 	}
 }
 
+// TestSharedAloneBare: of processes that were alone without a connection open the
+// store knows too, so that all of the limit is used when they are back, and no more.
+func TestSharedAloneBare(t *testing.T) {
+	for apart := time.Duration(0); apart < 2*time.Second; apart += 300 * time.Millisecond {
+		inBubble(t, apart.String(), func(t *testing.T) {
+			lim, held := smtpretry.Limit{Rate: smtpretry.PerSecond(20), Burst: 2}, smtpretry.Limit{Rate: smtpretry.PerSecond(20.01), Burst: 2}
+			both := &memStore{}
+			r := &run{t: t, begin: time.Now(), limits: []change{{0, held}}} // a millionth is left to who is not alone
+			var wg sync.WaitGroup
+			for i := range 2 {
+				store, l := &outage{Store: both}, told(lim)
+				share(t, store, smtpretry.ShareOptions{Alone: 0.5}, l)
+				time.AfterFunc(5*time.Second, func() { store.on.Store(true) })
+				time.AfterFunc(14500*time.Millisecond+time.Duration(i)*apart, func() { store.on.Store(false) })
+				p := l.Join(host, 1)
+				r.pools = append(r.pools, p)
+				wg.Go(func() {
+					for r.now() < 30*time.Second {
+						sendOne(t, p)
+						r.mu.Lock()
+						r.starts = append(r.starts, start{r.now(), r.now(), 1})
+						r.mu.Unlock()
+					}
+				})
+			}
+			wg.Wait()
+			r.check()
+			if n := len(r.starts); n < 550 || r.now() > 31*time.Second {
+				t.Errorf("%d messages in %v, want nearly 600 in 30 s", n, r.now())
+			}
+			closeAll(r.pools...)
+			time.Sleep(time.Hour)
+		})
+	}
+}
+
 // hurry sends as fast as it may until ctx ends, each message taking so long after
 // MAIL. It returns how many.
 func (r *run) hurry(ctx context.Context, p *smtpretry.Pool, takes time.Duration) (sent int) {
