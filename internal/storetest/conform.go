@@ -51,7 +51,7 @@ func Conform(t *testing.T, open func(t testing.TB) smtpretry.Store) {
 
 	t.Run("KeepsNothingAfterAnError", func(t *testing.T) {
 		s, key := open(t), key(t)
-		set(t, s, key, []byte("before"))
+		Set(t, s, key, []byte("before"))
 		refused := errors.New("refused")
 		for range 3 {
 			err := s.Update(t.Context(), key, func([]byte, time.Time) ([]byte, time.Duration, error) { return []byte("after"), long, refused })
@@ -148,7 +148,7 @@ func Conform(t *testing.T, open func(t testing.TB) smtpretry.Store) {
 	t.Run("TellsHostsApart", func(t *testing.T) {
 		s, key := open(t), key(t)
 		for i := range 5 {
-			set(t, s, fmt.Sprint(key, i), fmt.Append(nil, i))
+			Set(t, s, fmt.Sprint(key, i), fmt.Append(nil, i))
 		}
 		for i := range 5 {
 			if got := get(t, s, fmt.Sprint(key, i)); string(got) != strconv.Itoa(i) {
@@ -158,7 +158,8 @@ func Conform(t *testing.T, open func(t testing.TB) smtpretry.Store) {
 	})
 }
 
-func set(t *testing.T, s smtpretry.Store, key string, value []byte) {
+// Set stores a value for an hour.
+func Set(t testing.TB, s smtpretry.Store, key string, value []byte) {
 	t.Helper()
 	err := s.Update(t.Context(), key, func([]byte, time.Time) ([]byte, time.Duration, error) { return value, long, nil })
 	if err != nil {

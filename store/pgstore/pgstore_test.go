@@ -162,10 +162,7 @@ func TestNoRight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = s.Update(t.Context(), "host.example", func([]byte, time.Time) ([]byte, time.Duration, error) { return []byte("x"), time.Hour, nil })
-	if err != nil {
-		t.Error(err)
-	}
+	storetest.Set(t, s, "host.example", []byte("x"))
 }
 
 // It works the same whatever the database's default isolation is, and however pgx
@@ -235,10 +232,7 @@ func TestSweep(t *testing.T) {
 	if _, err := pool.Exec(t.Context(), "INSERT INTO "+table+" SELECT '', 'old' || n, '', now(), now() - interval '1 s' FROM generate_series(1, 900) n"); err != nil {
 		t.Fatal(err)
 	}
-	err = s.Update(t.Context(), "host.example", func([]byte, time.Time) ([]byte, time.Duration, error) { return []byte("x"), time.Hour, nil })
-	if err != nil {
-		t.Fatal(err)
-	}
+	storetest.Set(t, s, "host.example", []byte("x"))
 	var left int
 	if err := pool.QueryRow(t.Context(), "SELECT count(*) FROM "+table).Scan(&left); err != nil || left != 1 {
 		t.Errorf("%d rows are left (%v), want the one in use", left, err)
@@ -248,11 +242,7 @@ func TestSweep(t *testing.T) {
 // A process that vanishes in the middle of an update, with its connection still
 // there, does not hold up the others for ever.
 func TestSuspended(t *testing.T) {
-	url, table := place(t)
-	s, err := open(t.Context(), url, table, pgstore.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := opener(t, pgstore.Options{})(t)
 	held, end := make(chan struct{}), make(chan struct{})
 	var asleep sync.WaitGroup
 	asleep.Go(func() {

@@ -83,16 +83,22 @@ func place(t testing.TB) (url, account string) {
 	return url, account
 }
 
+// open returns the store at a place, and the client that it uses.
+func open(t testing.TB, url, account string) (*redis.Client, smtpretry.Store) {
+	t.Helper()
+	c, err := connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c, redisstore.New(c, redisstore.Options{Account: account})
+}
+
 func opener(t testing.TB) func(testing.TB) smtpretry.Store {
 	url, account := place(t)
 	return func(t testing.TB) smtpretry.Store {
-		t.Helper()
-		c, err := connect(url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-		return redisstore.New(c, redisstore.Options{Account: account})
+		_, s := open(t, url, account)
+		return s
 	}
 }
 
@@ -101,16 +107,8 @@ func TestConform(t *testing.T) { storetest.Conform(t, opener(t)) }
 // What is of no interest any more goes by itself.
 func TestExpires(t *testing.T) {
 	url, account := place(t)
-	c, err := connect(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	s := redisstore.New(c, redisstore.Options{Account: account})
-	err = s.Update(t.Context(), "host.example", func([]byte, time.Time) ([]byte, time.Duration, error) { return []byte("x"), time.Hour, nil })
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, s := open(t, url, account)
+	storetest.Set(t, s, "host.example", []byte("x"))
 	left, err := c.PTTL(t.Context(), "smtpretry:limits:"+account+":host.example").Result()
 	if err != nil || left <= 59*time.Minute || left > time.Hour {
 		t.Errorf("it is kept for another %v (%v), want an hour", left, err)
@@ -121,12 +119,7 @@ func TestExpires(t *testing.T) {
 // them again.
 func TestScriptsLost(t *testing.T) {
 	url, account := place(t)
-	c, err := connect(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	s := redisstore.New(c, redisstore.Options{Account: account})
+	c, s := open(t, url, account)
 	for i := range 3 {
 		err := s.Update(t.Context(), "host.example", func(stored []byte, _ time.Time) ([]byte, time.Duration, error) {
 			if len(stored) != i {
