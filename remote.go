@@ -409,6 +409,8 @@ func (h *host) sharingText() string {
 	switch {
 	case r == nil:
 		return ""
+	case r.alone && r.down == nil:
+		return fmt.Sprintf("is back: until all others know, this process keeps to %g of each limit", r.sharing.alone)
 	case r.alone:
 		return fmt.Sprintf("cannot be reached (%v): this process keeps to %g of each limit", r.down, r.sharing.alone)
 	case r.down != nil:

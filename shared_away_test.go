@@ -146,11 +146,17 @@ func TestSharedAlone(t *testing.T) {
 				time.Sleep(30 * time.Second)
 				store.on.Store(true)
 				time.Sleep(5 * time.Second)
-				if e := fleet[0].Explain(host); !strings.Contains(e.Shared, "0.25 of each limit") {
-					t.Errorf("Explain:\n%v", e)
+				explains := func(want string) {
+					t.Helper()
+					if e := fleet[0].Explain(host); !strings.HasPrefix(e.Shared, want) || !strings.Contains(e.Shared, "0.25 of each limit") {
+						t.Errorf("Explain, want that the store %s:\n%v", want, e)
+					}
 				}
+				explains("cannot be reached (" + errAway.Error() + ")")
 				time.Sleep(25 * time.Second)
 				store.on.Store(false)
+				time.Sleep(2 * time.Second)
+				explains("is back")
 				wg.Wait()
 				r.check()
 				parts := [3]int{}
