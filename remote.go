@@ -307,6 +307,7 @@ func (h *host) hear(q *sharedRequest, s *sharedHost, p *sharedReply, sent, now i
 	r.seen = p.seen
 	r.told, r.waits = p.share, q.want != nil && !p.granted
 	r.lease = sent + r.sharing.lease - r.sharing.lease/10
+	r.held = sent + heldFor - heldFor/10
 	r.renew = later(now, r.sharing.lease/3)
 	if r.left = r.alone; r.alone {
 		if r.back == 0 {
@@ -318,7 +319,6 @@ func (h *host) hear(q *sharedRequest, s *sharedHost, p *sharedReply, sent, now i
 	}
 	r.cut, r.back = false, 0
 	r.others, r.hungry, r.nodes = p.others, p.hungry, p.nodes
-	r.held = sent + heldFor - heldFor/10
 	if p.share != p.share.conns() {
 		r.renew = min(r.renew, later(now, heldFor/3))
 	}

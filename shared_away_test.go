@@ -210,6 +210,33 @@ func TestSharedAloneBare(t *testing.T) {
 	}
 }
 
+// TestSharedAloneHeld: what a process was allowed alone stays its own when the store
+// is back, which is told of it.
+func TestSharedAloneHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &outage{Store: &memStore{takes: func() time.Duration { return 100 * time.Millisecond }}}
+		l := told(smtpretry.Limit{})
+		share(t, store, smtpretry.ShareOptions{Alone: 0.5}, l)
+		p := l.Join(host, 1)
+		store.on.Store(true)
+		g, err := p.Acquire(t.Context(), time.Now(), 1, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		store.on.Store(false)
+		for begin := time.Now(); time.Since(begin) < 10*time.Second; time.Sleep(50 * time.Millisecond) {
+			if g.Void() {
+				t.Errorf("its message would not be started, %v after the store was back", time.Since(begin))
+				break
+			}
+		}
+		g.Release(nil)
+		closeAll(p)
+		time.Sleep(time.Hour)
+	})
+}
+
 // hurry sends as fast as it may until ctx ends, each message taking so long after
 // MAIL. It returns how many.
 func (r *run) hurry(ctx context.Context, p *smtpretry.Pool, takes time.Duration) (sent int) {
