@@ -50,6 +50,7 @@ type remote struct {
 	until   int64 // it will not be granted before; onEvent: that is not known
 	by      string
 
+	heard int64 // when the store answered last
 	lease int64 // its connections are its own so long
 	held  int64 // likewise the tokens it holds
 	renew int64
@@ -297,7 +298,7 @@ func (h *host) part(now int64) {
 func (h *host) hear(q *sharedRequest, s *sharedHost, p *sharedReply, sent, now int64) {
 	r := h.remote
 	mine := h.mine()
-	r.down = nil
+	r.down, r.heard = nil, now
 	if known := q.first + uint64(len(q.events)); known > r.first {
 		r.events = slices.Clone(r.events[known-r.first:])
 		r.first = known
@@ -362,6 +363,12 @@ func (h *host) yields(l *link, now int64) bool {
 // unwanted says whether the connections that are idle here are better used by
 // other processes.
 func (h *host) unwanted() bool { return h.remote != nil && h.remote.hungry > 0 && h.waiting == 0 }
+
+// stale says whether the store is better asked again before somebody is sent away
+// for what it said: a limit of another process may not be in force any more.
+func (r *remote) stale(now int64) bool {
+	return r != nil && !r.alone && r.down == nil && now >= later(r.heard, storeLook)
+}
 
 // lapsed says whether the store may have given away what this process holds.
 func (h *host) lapsed() bool { return h.shared() && h.limiter.now() >= h.remote.lease }

@@ -1,6 +1,8 @@
 package smtpretry_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,6 +42,40 @@ func TestSharedUntold(t *testing.T) {
 		g.Release(nil)
 		store.on.Store(false)
 		closeAll(p)
+		time.Sleep(time.Hour)
+	})
+}
+
+// TestSharedStale: nobody is sent away for a limit that was in force when the store
+// was last asked.
+func TestSharedStale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		strict, free := told(smtpretry.Limit{Quotas: []smtpretry.Quota{{N: 1, Per: 24 * time.Hour}}}), told(smtpretry.Limit{})
+		share(t, &memStore{}, smtpretry.ShareOptions{}, strict, free)
+		p, q := strict.Join(host, 1), free.Join(host, 1)
+		send := func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			g, err := q.Acquire(ctx, time.Now(), 1, nil)
+			if err == nil {
+				g.Release(nil)
+			}
+			return err
+		}
+		deliver(t, p, &fakeConn{}) // it stays there with its connection
+		var late *smtpretry.LimitError
+		for range 2 {
+			begin := time.Now()
+			if err := send(); !errors.As(err, &late) || late.For != "quota" || time.Since(begin) > time.Second {
+				t.Errorf("Acquire = %v after %v, want at once that it is the quota", err, time.Since(begin))
+			}
+		}
+		closeAll(p)
+		time.Sleep(time.Minute)
+		if err := send(); err != nil {
+			t.Errorf("Acquire = %v, and nobody is there who goes by a quota", err)
+		}
+		closeAll(q)
 		time.Sleep(time.Hour)
 	})
 }

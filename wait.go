@@ -176,7 +176,7 @@ func (w *waiter) ended(cause error) error {
 // queue puts w in the line, unless its wait would be too long.
 func (h *host) queue(p *pool, w *waiter, now int64) error {
 	at, by := h.state.ready(&h.bounds, w.rcpts, now)
-	if by != "" && at != onEvent && w.deadline <= at {
+	if by != "" && at != onEvent && w.deadline <= at && !h.remote.stale(now) {
 		return h.tooLate(w.deadline, at, by)
 	}
 	w.done = make(chan struct{}, 2)
