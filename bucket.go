@@ -300,16 +300,19 @@ func (s *hostState) letGo(n int) {
 	s.learned.rate.bucket.held--
 }
 
-// charge counts a message for n recipients that was held. What was learned is
-// charged for itself, when the message starts: it has no bound to keep.
-func (s *hostState) charge(b *bounds, n int, now int64) {
-	s.msgs = s.msgs.charge(b.msgs, 1, now)
-	s.rcpts = s.rcpts.charge(b.rcpts, int64(n), now)
+// charge counts messages that were held, for so many recipients. What was learned
+// is charged for itself, when a message starts: it has no bound to keep.
+func (s *hostState) charge(b *bounds, msgs, rcpts, now int64) {
+	if msgs == 0 {
+		return
+	}
+	s.msgs = s.msgs.charge(b.msgs, msgs, now)
+	s.rcpts = s.rcpts.charge(b.rcpts, rcpts, now)
 	for i, q := range b.quotas {
-		s.quotas[i] = s.quotas[i].record(q, 1, now)
+		s.quotas[i] = s.quotas[i].record(q, msgs, now)
 	}
 	for i, q := range b.rcptQuotas {
-		s.rcptQuotas[i] = s.rcptQuotas[i].record(q, int64(n), now)
+		s.rcptQuotas[i] = s.rcptQuotas[i].record(q, rcpts, now)
 	}
 }
 

@@ -143,7 +143,7 @@ func (c *Core) Hold(rcpts int)  { c.state.hold(rcpts) }
 func (c *Core) LetGo(rcpts int) { c.state.letGo(rcpts) }
 func (c *Core) Charge(rcpts int, now int64) {
 	c.state.learned.charge(now)
-	c.state.charge(&c.bounds, rcpts, now)
+	c.state.charge(&c.bounds, 1, int64(rcpts), now)
 }
 
 // Stamps returns how many entries the quotas keep.

@@ -270,8 +270,8 @@ func (h *host) charge(g *permit, now int64) {
 
 func (h *host) spend(g *permit, now int64) {
 	g.stage = permitCharged
-	h.state.charge(&h.bounds, g.rcpts, now)
-	h.tell(event{kind: eventCharged, rcpts: g.rcpts})
+	h.state.charge(&h.bounds, 1, int64(g.rcpts), now)
+	h.tell(event{kind: eventCharged, msgs: 1, rcpts: int64(g.rcpts)})
 }
 
 // release ends the permit; a second call does nothing. If conn is not nil it

@@ -38,9 +38,9 @@ type remote struct {
 	hungry int // other processes that wait for a connection
 	nodes  int
 
-	events []event                     // that the store does not know
-	first  uint64                      // how many it was told before
-	lone   struct{ msgs, rcpts int64 } // started alone
+	events []event // that the store does not know
+	first  uint64  // how many it was told before
+	lone   event   // an eventAlone, of the messages that are none of the events
 
 	want    want // of the first in line
 	waits   bool // the store takes this process for one that wants something
@@ -82,18 +82,12 @@ func (h *host) tell(e event) {
 	if r == nil {
 		return
 	}
-	if r.alone && e.kind == eventCharged {
-		r.lone.msgs++
-		r.lone.rcpts += int64(e.rcpts)
-	}
 	if r.alone && e.kind != eventReported {
+		r.lone.add(e)
 		return
 	}
 	if r.events = append(r.events, e); len(r.events) > mostEvents {
-		if old := &r.events[0]; old.kind == eventCharged { // it is still counted, though not when it was
-			r.lone.msgs++
-			r.lone.rcpts += int64(old.rcpts)
-		}
+		r.lone.add(r.events[0]) // it is still counted, though not when it was
 		r.events = slices.Clone(r.events[1:])
 		r.first++
 	}
@@ -229,8 +223,12 @@ func (h *host) request() sharedRequest {
 	}
 	r.number++
 	r.news = false
+	if r.down == nil && r.lone.msgs > 0 { // else it would be one more event with each try
+		r.events = append(r.events, r.lone)
+		r.lone = event{}
+	}
 	q := sharedRequest{node: r.node, number: r.number, lease: r.sharing.lease, told: h.told, own: own, share: h.mine(),
-		first: r.first, events: r.events[:len(r.events):len(r.events)], lone: r.lone, missed: r.down != nil, seen: r.seen}
+		first: r.first, events: r.events[:len(r.events):len(r.events)], missed: r.down != nil, seen: r.seen}
 	if r.alone {
 		q.part = r.sharing.alone
 	} else if w := r.want; w.any {
@@ -303,8 +301,6 @@ func (h *host) hear(q *sharedRequest, s *sharedHost, p *sharedReply, sent, now i
 		r.events = slices.Clone(r.events[known-r.first:])
 		r.first = known
 	}
-	r.lone.msgs -= q.lone.msgs
-	r.lone.rcpts -= q.lone.rcpts
 	r.seen = p.seen
 	r.told, r.waits = p.share, q.want != nil && !p.granted
 	r.lease = sent + r.sharing.lease - r.sharing.lease/10
@@ -314,7 +310,9 @@ func (h *host) hear(q *sharedRequest, s *sharedHost, p *sharedReply, sent, now i
 		if r.back == 0 {
 			r.back = later(now, aloneFor)
 		}
-		r.renew = min(r.renew, later(now, storeAgain), r.back)
+		if r.renew = min(r.renew, later(now, storeAgain), r.back); r.lone.msgs > 0 && q.missed {
+			r.renew = now
+		}
 		h.dispatch(now)
 		return
 	}

@@ -83,7 +83,8 @@ func (s *hostState) setShare(x share) {
 // An event is what a process does to what all know of a host.
 type event struct {
 	kind  eventKind
-	rcpts int    // of a message that was charged
+	msgs  int64  // that were charged
+	rcpts int64  // of these
 	from  int64  // when an attempt began
 	at    int64  // when it ended
 	back  int64  // when those come back who were refused; never: others are there
@@ -93,7 +94,8 @@ type event struct {
 type eventKind uint8
 
 const (
-	eventCharged  eventKind = iota // a message
+	eventAlone    eventKind = iota // messages, some time ago: nobody was asked, or it was not heard
+	eventCharged                   // a message
 	eventStarted                   // likewise, for what was learned
 	eventDialled                   // a connection
 	eventProven                    // the host took a connection
@@ -103,8 +105,12 @@ const (
 // apply does to s what e says.
 func (s *hostState) apply(e *event, b *bounds, now int64) {
 	switch e.kind {
+	case eventAlone:
+		msgs, rcpts := s.msgs, s.rcpts // its part of them came in meanwhile
+		s.charge(b, e.msgs, e.rcpts, now)
+		s.msgs, s.rcpts = msgs, rcpts
 	case eventCharged:
-		s.charge(b, e.rcpts, now)
+		s.charge(b, e.msgs, e.rcpts, now)
 	case eventStarted:
 		s.learned.charge(now)
 	case eventDialled:
@@ -116,6 +122,9 @@ func (s *hostState) apply(e *event, b *bounds, now int64) {
 		s.observe(&e.what, e.from, e.at, e.back)
 	}
 }
+
+// add counts what was charged with e among the messages of an eventAlone.
+func (e *event) add(o event) { e.msgs, e.rcpts = e.msgs+o.msgs, e.rcpts+o.rcpts }
 
 // A want is a message that a process would start.
 type want struct {
@@ -135,10 +144,9 @@ type sharedRequest struct {
 	share  share
 	first  uint64 // how many events it had told before
 	events []event
-	missed bool                        // the store was away or has forgotten: what it says was saved may have been used
-	seen   int64                       // when its last was served, by the store's clock; 0: there was none
-	part   float64                     // of the limits, that it keeps to without asking; 0: it asks
-	lone   struct{ msgs, rcpts int64 } // started so
+	missed bool    // the store was away or has forgotten: what it says was saved may have been used
+	seen   int64   // when its last was served, by the store's clock; 0: there was none
+	part   float64 // of the limits, that it keeps to without asking; 0: it asks
 	want   *want
 }
 
@@ -180,7 +188,6 @@ func (s *sharedHost) serve(r *sharedRequest, now int64) sharedReply {
 	}
 	n.events = r.first + uint64(len(r.events))
 	b = s.compose(b, now) // a store that has forgotten all has no limit before
-	s.catchUp(&b, r.lone.msgs, r.lone.rcpts, now)
 	if r.missed {
 		s.state.drain(&b, now)
 	}
@@ -298,36 +305,13 @@ func (s *sharedHost) expire(b *bounds, lease, now int64) {
 		if later(n.heard, heldFor) > now && n.until > now {
 			continue
 		}
-		s.spend(b, n.share.msgs, n.share.rcpts, now)
+		s.state.charge(b, n.share.msgs, n.share.rcpts, now)
 		s.state.learned.rate.bucket = s.state.learned.rate.bucket.charge(s.state.learned.rate.pace, n.share.learned, now)
 		s.state.dials = s.state.dials.charge(b.dials, n.share.dials, now)
 		n.share = n.share.conns()
 	}
 	s.nodes = slices.DeleteFunc(s.nodes, func(n node) bool { return n.until <= now })
 	s.total()
-}
-
-// spend counts messages, with their recipients.
-func (s *sharedHost) spend(b *bounds, msgs, rcpts, now int64) {
-	if msgs == 0 {
-		return
-	}
-	s.state.msgs = s.state.msgs.charge(b.msgs, msgs, now)
-	s.state.rcpts = s.state.rcpts.charge(b.rcpts, rcpts, now)
-	for i, q := range b.quotas {
-		s.state.quotas[i] = s.state.quotas[i].record(q, msgs, now)
-	}
-	for i, q := range b.rcptQuotas {
-		s.state.rcptQuotas[i] = s.state.rcptQuotas[i].record(q, rcpts, now)
-	}
-}
-
-// catchUp counts what a process sent without asking. For the rates that was its
-// part of what came in meanwhile.
-func (s *sharedHost) catchUp(b *bounds, msgs, rcpts, now int64) {
-	was := s.state
-	s.spend(b, msgs, rcpts, now)
-	s.state.msgs, s.state.rcpts = was.msgs, was.rcpts
 }
 
 // total counts together what the processes hold.

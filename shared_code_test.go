@@ -113,17 +113,16 @@ func FuzzSharedCode(f *testing.F) {
 			return
 		}
 		q := sharedRequest{node: "n", number: 1, lease: 1, missed: true, want: &want{any: true, rcpts: 1, dial: true}}
-		q.lone.msgs, q.lone.rcpts = 1, 2
 		for _, v := range []Verdict{{}, {Class: Temporary, Cause: CauseRateLimit, Scope: ScopeHost}, {Class: Temporary, Cause: CauseConnectionLimit, Scope: ScopeHost},
 			{Class: Temporary, Cause: CauseOverload, Scope: ScopeHost}, {Class: Temporary, Cause: CauseReputation, Scope: ScopeHost}} {
 			q.events = append(q.events, event{kind: eventReported, from: s.seen, at: s.seen + 1, what: report{verdict: v, accepted: v.Class == 0}})
 		}
-		for kind := eventCharged; kind < eventReported; kind++ {
-			q.events = append(q.events, event{kind: kind, rcpts: 1})
+		for kind := eventAlone; kind < eventReported; kind++ {
+			q.events = append(q.events, event{kind: kind, msgs: 1, rcpts: 1})
 		}
 		s.serve(&q, s.seen+1)
 		limits := s.bounds()
-		s.state.charge(&limits, 1, s.seen+2)
+		s.state.charge(&limits, 1, 1, s.seen+2)
 	})
 }
 
@@ -188,7 +187,7 @@ func TestSharedHostile(t *testing.T) {
 func TestSharedOverflow(t *testing.T) {
 	h := &host{limiter: new(Limiter), remote: &remote{talking: true}}
 	h.limiter.init()
-	h.tell(event{kind: eventCharged, rcpts: 2})
+	h.tell(event{kind: eventCharged, msgs: 1, rcpts: 2})
 	for range mostEvents {
 		h.tell(event{kind: eventReported})
 	}

@@ -3,6 +3,7 @@ package smtpretry_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,6 +77,48 @@ func TestSharedStale(t *testing.T) {
 			t.Errorf("Acquire = %v, and nobody is there who goes by a quota", err)
 		}
 		closeAll(q)
+		time.Sleep(time.Hour)
+	})
+}
+
+// TestSharedAloneTwice: what was sent alone is counted once when the store is back,
+// also if every other answer of it is lost.
+func TestSharedAloneTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var away, deaf atomic.Bool
+		tries := 0
+		store := &memStore{fails: func() (before, after bool) {
+			tries++
+			return away.Load(), deaf.Load() && tries%2 == 0
+		}}
+		l := told(smtpretry.Limit{Quotas: []smtpretry.Quota{{N: 10, Per: 24 * time.Hour}}})
+		share(t, store, smtpretry.ShareOptions{Alone: 0.5}, l)
+		p := l.Join(host, 1)
+		sent := 0
+		send := func(want int) {
+			t.Helper()
+			for ; ; sent++ {
+				g, err := p.TryAcquire(1)
+				if err != nil {
+					break
+				}
+				g.Started()
+				g.Counted()
+				g.Release(nil)
+			}
+			if sent != want {
+				t.Errorf("%d messages so far, want %d", sent, want)
+			}
+		}
+		away.Store(true)
+		send(5)
+		away.Store(false)
+		deaf.Store(true)
+		time.Sleep(time.Minute)
+		deaf.Store(false)
+		time.Sleep(time.Minute)
+		send(10)
+		closeAll(p)
 		time.Sleep(time.Hour)
 	})
 }
