@@ -31,7 +31,8 @@ type remote struct {
 	talking bool          // a conversation with the store is under way
 	quiet   chan struct{} // is closed when that ends
 	number  uint64        // of the last request
-	seen    int64         // when it was served, by the store's clock
+	served  uint64        // of the last that was answered
+	seen    int64         // when that was served, by the store's clock
 
 	told   share // what the store takes for this process's share
 	others share
@@ -228,7 +229,10 @@ func (h *host) request() sharedRequest {
 		r.lone = event{}
 	}
 	q := sharedRequest{node: r.node, number: r.number, lease: r.sharing.lease, told: h.told, own: own, share: h.mine(),
-		first: r.first, events: r.events[:len(r.events):len(r.events)], missed: r.down != nil, seen: r.seen}
+		first: r.first, events: r.events[:len(r.events):len(r.events)], missed: r.down != nil, served: r.served, seen: r.seen}
+	if r.told != (share{}) {
+		q.known = r.lease
+	}
 	if r.alone {
 		q.part = r.sharing.alone
 	} else if w := r.want; w.any {
@@ -249,7 +253,7 @@ func (r *remote) update(h *host, q *sharedRequest) (s sharedHost, p sharedReply,
 		if s, shift, err = decodeShared(stored, at.UnixNano()-sharedEpoch, now); err != nil {
 			return nil, 0, err
 		}
-		if q.seen != 0 && (len(stored) == 0 || s.seen-shift < q.seen) && now-shift < later(q.seen, s.keep()) {
+		if q.seen != 0 && (len(stored) == 0 || s.seen-shift < q.seen || s.lacks(q, now)) && now-shift < later(q.seen, s.keep()) {
 			q.missed = true // it has forgotten what it had confirmed
 		}
 		p = s.serve(q, now)
@@ -301,7 +305,7 @@ func (h *host) hear(q *sharedRequest, s *sharedHost, p *sharedReply, sent, now i
 		r.events = slices.Clone(r.events[known-r.first:])
 		r.first = known
 	}
-	r.seen = p.seen
+	r.served, r.seen = q.number, p.seen
 	r.told, r.waits = p.share, q.want != nil && !p.granted
 	r.lease = sent + r.sharing.lease - r.sharing.lease/10
 	r.held = sent + heldFor - heldFor/10

@@ -145,7 +145,9 @@ type sharedRequest struct {
 	first  uint64 // how many events it had told before
 	events []event
 	missed bool    // the store was away or has forgotten: what it says was saved may have been used
-	seen   int64   // when its last was served, by the store's clock; 0: there was none
+	served uint64  // the last that was answered
+	seen   int64   // when that was served, by the store's clock; 0: there was none
+	known  int64   // the store must know of the process until then, as it has something
 	part   float64 // of the limits, that it keeps to without asking; 0: it asks
 	want   *want
 }
@@ -164,12 +166,23 @@ type sharedReply struct {
 	nodes   int // processes with connections, or waiting for one
 }
 
+// lacks says whether s knows less of a process than it had confirmed; another one may
+// have been here since.
+func (s *sharedHost) lacks(r *sharedRequest, now int64) bool {
+	i := s.find(r.node)
+	return i < 0 && now < r.known || i >= 0 && s.nodes[i].request < r.served
+}
+
+func (s *sharedHost) find(name string) int {
+	return slices.IndexFunc(s.nodes, func(n node) bool { return n.name == name })
+}
+
 // serve takes over what a process tells, and grants what it asks for, or not.
 func (s *sharedHost) serve(r *sharedRequest, now int64) sharedReply {
 	b := s.bounds()
 	s.expire(&b, r.lease, now)
 	s.seen = now
-	i := slices.IndexFunc(s.nodes, func(n node) bool { return n.name == r.node })
+	i := s.find(r.node)
 	if i < 0 {
 		i = len(s.nodes)
 		s.nodes = append(s.nodes, node{name: r.node, events: r.first})

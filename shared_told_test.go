@@ -3,6 +3,7 @@ package smtpretry_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -121,4 +122,39 @@ func TestSharedAloneTwice(t *testing.T) {
 		closeAll(p)
 		time.Sleep(time.Hour)
 	})
+}
+
+// TestSharedForgetsOthers: that the store has forgotten something is noticed by whoever
+// it had told more, also when another process was there before.
+func TestSharedForgetsOthers(t *testing.T) {
+	for _, backup := range []bool{false, true} { // it goes back to what it knew before, instead of nothing
+		inBubble(t, fmt.Sprint(backup), func(t *testing.T) {
+			store := &memStore{}
+			lim := smtpretry.Limit{Rate: smtpretry.PerMinute(1), Burst: 5}
+			one, other := told(lim), told(lim)
+			share(t, store, smtpretry.ShareOptions{}, one, other)
+			p, q := one.Join(host, 1), other.Join(host, 1)
+			deliver(t, p, &fakeConn{}) // and keeps the connection
+			time.Sleep(time.Second)
+			was := map[string][]byte{}
+			if backup {
+				was[host] = store.stored(host)
+			}
+			for range 4 {
+				deliver(t, p, &fakeConn{})
+			}
+			time.Sleep(time.Second)
+			store.mu.Lock()
+			store.kept = was
+			store.mu.Unlock()
+			sendOne(t, q)
+			begin := time.Now()
+			sendOne(t, p)
+			if took := time.Since(begin); took < 58*time.Second {
+				t.Errorf("the next message started %v after five, and one of the other process", took)
+			}
+			closeAll(p, q)
+			time.Sleep(time.Hour)
+		})
+	}
 }
