@@ -372,8 +372,11 @@ func (r *remote) stale(now int64) bool {
 	return r != nil && !r.alone && r.down == nil && now >= later(r.heard, storeLook)
 }
 
-// lapsed says whether the store may have given away what this process holds.
-func (h *host) lapsed() bool { return h.shared() && h.limiter.now() >= h.remote.lease }
+// lapsed says whether the store may have given away what this process holds. It
+// cannot if it was not told of anything.
+func (h *host) lapsed() bool {
+	return h.shared() && h.remote.told.open > 0 && h.limiter.now() >= h.remote.lease
+}
 
 // void says that g's message must not be started any more.
 func (g *permit) void() bool {

@@ -11,7 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/emersion/go-smtp"
+
 	"github.com/smtpretry/smtpretry"
+	"github.com/smtpretry/smtpretry/internal/testserver"
 )
 
 // A silence is a store that does not answer while it is set: what is sent there
@@ -219,6 +222,31 @@ func TestSharedIdleLapses(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSharedWrapped: a connection that was there before the store was asked is used.
+func TestSharedWrapped(t *testing.T) {
+	bubble(t, testserver.Config{}, func(t *testing.T, srv *testserver.Server) {
+		dial := countedDial(t, srv)
+		conn, err := dial(t.Context(), "tcp", srv.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := smtpretry.NewLimiter(smtpretry.Limit{})
+		share(t, &memStore{}, smtpretry.ShareOptions{}, l)
+		c, err := smtpretry.Wrap(smtp.NewClient(conn), smtpretry.Config{Dialer: &smtpretry.Dialer{Addr: srv.Addr(), NetDial: dial}, Limiter: l})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		time.Sleep(time.Second)
+		if _, err := c.Send(t.Context(), note("to@example.net")); err != nil {
+			t.Fatal(err)
+		}
+		if n := srv.Stats().Conns; n != 1 {
+			t.Errorf("%d connections, want that which was given", n)
+		}
+	})
 }
 
 // TestSharedTryAlone: who does not wait is told so too when the store turns out to
