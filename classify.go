@@ -1,6 +1,7 @@
 package smtpretry
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -207,18 +208,21 @@ func (v Verdict) String() string {
 	if v.Rule == "" {
 		return "success"
 	}
-	said := v.Text
-	if v.Code != 0 {
-		code := strconv.Itoa(v.Code)
-		if v.Enhanced != (smtp.EnhancedCode{}) {
-			code += fmt.Sprintf(" %d.%d.%d", v.Enhanced[0], v.Enhanced[1], v.Enhanced[2])
-		}
-		said = strings.TrimSpace(code + " " + v.Text)
+	return cmp.Or(v.Reply(), "no reply") + " " + v.meaning()
+}
+
+// Reply returns what the server said in one line, its codes in front:
+// "450 4.2.0 Greylisted". Of a failure without a reply it returns Text, which may be
+// empty.
+func (v Verdict) Reply() string {
+	if v.Code == 0 {
+		return v.Text
 	}
-	if said == "" {
-		said = "no reply"
+	codes := strconv.Itoa(v.Code)
+	if v.Enhanced != (smtp.EnhancedCode{}) {
+		codes += fmt.Sprintf(" %d.%d.%d", v.Enhanced[0], v.Enhanced[1], v.Enhanced[2])
 	}
-	return said + " " + v.meaning()
+	return strings.TrimSpace(codes + " " + v.Text)
 }
 
 // Source returns on whose word the rule that decided stands: an RFC, or whose

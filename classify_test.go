@@ -366,3 +366,21 @@ func TestAdvice(t *testing.T) {
 		t.Errorf("421 Temporary System Problem: %q", busy)
 	}
 }
+
+func TestReply(t *testing.T) {
+	for _, test := range []struct {
+		v    smtpretry.Verdict
+		want string
+	}{
+		{smtpretry.Verdict{}, ""},
+		{smtpretry.Verdict{Text: "connection refused"}, "connection refused"},
+		{smtpretry.Verdict{Code: 421}, "421"},
+		{smtpretry.Verdict{Code: 421, Text: "Try later"}, "421 Try later"},
+		{smtpretry.Verdict{Code: 450, Enhanced: smtp.EnhancedCode{4, 2, 0}}, "450 4.2.0"},
+		{smtpretry.Verdict{Code: 450, Enhanced: smtp.EnhancedCode{4, 2, 0}, Text: "Greylisted"}, "450 4.2.0 Greylisted"},
+	} {
+		if got := test.v.Reply(); got != test.want {
+			t.Errorf("%+v: %q, want %q", test.v, got, test.want)
+		}
+	}
+}

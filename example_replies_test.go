@@ -42,6 +42,21 @@ func ExampleVerdict_Advice() {
 	// Output: Greylisting: a first contact is put off on purpose. Try again from the same IP address with the same sender and recipient after some minutes; changing any of them starts the wait anew.
 }
 
+// The words of the server go to whoever asks its support, the meaning to the log.
+func ExampleVerdict_Reply() {
+	err := &smtp.SMTPError{
+		Code:         550,
+		EnhancedCode: smtp.EnhancedCode{5, 7, 26},
+		Message:      "This mail is unauthenticated",
+	}
+	v := smtpretry.Classify(err, smtpretry.StageDot)
+	fmt.Println(v.Reply())
+	fmt.Println(v)
+	// Output:
+	// 550 5.7.26 This mail is unauthenticated
+	// 550 5.7.26 This mail is unauthenticated [permanent sender-policy at dot, about the sender]
+}
+
 // A rule for what one server of one's own means by its words.
 func ExampleRule() {
 	dialer, stop := exampleServer(

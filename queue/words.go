@@ -3,7 +3,6 @@ package queue
 import (
 	"cmp"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -20,16 +19,9 @@ func localVerdict(err error) smtpretry.Verdict {
 	return smtpretry.Verdict{Class: smtpretry.Temporary, Scope: smtpretry.ScopeMessage, Text: clean(text), Rule: "queue"}
 }
 
-// said is a verdict's reply in one line.
+// said is what there is to say of a verdict in one line.
 func said(v smtpretry.Verdict) string {
-	if v.Code == 0 {
-		return cmp.Or(v.Text, "no reply, "+v.Cause.String()+" at "+v.Stage.String())
-	}
-	code := strconv.Itoa(v.Code)
-	if e := v.Enhanced; e[0] != 0 {
-		code += fmt.Sprintf(" %d.%d.%d", e[0], e[1], e[2])
-	}
-	return strings.TrimSpace(code + " " + v.Text)
+	return cmp.Or(v.Reply(), "no reply, "+v.Cause.String()+" at "+v.Stage.String())
 }
 
 // clean makes text fit for a column and a line.

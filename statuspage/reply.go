@@ -3,7 +3,6 @@ package statuspage
 import (
 	"cmp"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/smtpretry/smtpretry"
@@ -24,6 +23,7 @@ type reply struct {
 	Scope    string    `json:"scope,omitempty"`
 	Rule     string    `json:"rule,omitempty"`
 	Advice   string    `json:"advice,omitempty"`
+	Said     string    `json:"-"` // all of it in one line
 	Again    bool      `json:"-"` // the advice stands above already
 }
 
@@ -31,7 +31,7 @@ func newReply(m *met) reply {
 	v := &m.verdict
 	r := reply{N: m.n, First: m.first, Last: m.last, Stage: v.Stage.String(), Text: v.Text}
 	if m.accepted() {
-		r.Outcome = "accepted"
+		r.Outcome, r.Said = "accepted", cmp.Or(v.Text, "accepted")
 		return r
 	}
 	switch {
@@ -42,25 +42,10 @@ func newReply(m *met) reply {
 	default:
 		r.Outcome = "deferred"
 	}
-	r.Code, r.Rule, r.Advice = v.Code, v.Rule, v.Advice()
+	r.Code, r.Said, r.Rule, r.Advice = v.Code, cmp.Or(v.Reply(), "no reply"), v.Rule, v.Advice()
 	if e := v.Enhanced; e[0] != 0 {
 		r.Enhanced = fmt.Sprintf("%d.%d.%d", e[0], e[1], e[2])
 	}
 	r.Cause, r.Scope = v.Cause.String(), v.Scope.String()
 	return r
-}
-
-// Said is the reply in one line.
-func (r *reply) Said() string {
-	text := r.Text
-	if r.Enhanced != "" {
-		text = r.Enhanced + " " + text
-	}
-	if r.Code != 0 {
-		text = strconv.Itoa(r.Code) + " " + text
-	}
-	if text == "" && r.Outcome == "accepted" {
-		return r.Outcome
-	}
-	return cmp.Or(text, "no reply")
 }

@@ -72,7 +72,7 @@ func (x *explainer) groups(b *strings.Builder) {
 			style = ui.Bad
 		}
 		fmt.Fprintf(b, "  %s %s  %s%s\n", number(g.Count), x.Paint(style, g.Cause.String()), g.Class, rangeOf(g.First, g.Last))
-		fmt.Fprintf(b, "    %s\n", x.Paint(ui.Dim, wrap(ui.Said(g.Sample), x.Width()-4, 4)))
+		fmt.Fprintf(b, "    %s\n", x.Paint(ui.Dim, wrap(g.Sample.Reply(), x.Width()-4, 4)))
 		fmt.Fprintf(b, "    %s\n", wrap(g.Sample.Advice(), x.Width()-4, 4))
 	}
 	if left > 0 {

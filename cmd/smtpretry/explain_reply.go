@@ -73,7 +73,7 @@ func (x *explainer) reply(v smtpretry.Verdict) error {
 		style = ui.Bad
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n", x.Paint(ui.Bold, strings.TrimSpace(ui.Said(v))))
+	fmt.Fprintf(&b, "%s\n", x.Paint(ui.Bold, v.Reply()))
 	row := func(name, text string) {
 		if text != "" {
 			fmt.Fprintf(&b, "  %s  %s\n", x.Paint(ui.Dim, fmt.Sprintf("%-9s", name)), text)

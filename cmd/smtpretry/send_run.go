@@ -137,7 +137,7 @@ func (w *sending) trace(name string) *smtpretry.Trace {
 				if r.Next.IsZero() {
 					continue // what ends it is printed in the end
 				}
-				words := ui.Said(r.Verdict)
+				words := r.Verdict.Reply()
 				if strings.TrimSpace(words) == "" && a.Err != nil {
 					words = ui.Line(a.Err.Error())
 				}

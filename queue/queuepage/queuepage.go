@@ -5,13 +5,10 @@
 package queuepage
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"strconv"
-	"strings"
 
-	"github.com/smtpretry/smtpretry"
 	"github.com/smtpretry/smtpretry/queue"
 	"github.com/smtpretry/smtpretry/statuspage"
 )
@@ -99,7 +96,8 @@ func message(e *queue.Entry) statuspage.QueueMessage {
 			one.State = "failed"
 		}
 		if r.Verdict.Rule != "" {
-			one.Reply, one.Advice = said(&r.Verdict), r.Verdict.Advice()
+			v := &r.Verdict
+			one.Reply, one.Advice = cmp.Or(v.Reply(), "no reply, "+v.Cause.String()+" at "+v.Stage.String()), v.Advice()
 		}
 		m.Recipients = append(m.Recipients, one)
 	}
@@ -107,19 +105,4 @@ func message(e *queue.Entry) statuspage.QueueMessage {
 		m.History = append(m.History, statuspage.QueueEvent(line))
 	}
 	return m
-}
-
-// said is a reply in one line.
-func said(v *smtpretry.Verdict) string {
-	text := v.Text
-	if v.Code == 0 && text == "" {
-		return "no reply, " + v.Cause.String() + " at " + v.Stage.String()
-	}
-	if e := v.Enhanced; e[0] != 0 {
-		text = fmt.Sprintf("%d.%d.%d %s", e[0], e[1], e[2], text)
-	}
-	if v.Code != 0 {
-		text = strconv.Itoa(v.Code) + " " + text
-	}
-	return strings.TrimSpace(text)
 }

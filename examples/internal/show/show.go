@@ -95,14 +95,10 @@ next:
 
 // reply is the server's answer as it came, or what happened instead.
 func reply(v smtpretry.Verdict) string {
-	if own, ok := strings.CutPrefix(v.Text, "smtpretry: "); ok || v.Code == 0 {
+	if own, ok := strings.CutPrefix(v.Text, "smtpretry: "); ok {
 		return own
 	}
-	said := fmt.Sprint(v.Code, " ")
-	if v.Enhanced[0] != 0 {
-		said += fmt.Sprintf("%d.%d.%d ", v.Enhanced[0], v.Enhanced[1], v.Enhanced[2])
-	}
-	return said + v.Text
+	return v.Reply()
 }
 
 func wait(d time.Duration) string {

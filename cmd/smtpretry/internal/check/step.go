@@ -171,7 +171,7 @@ func (s *Step) refused(finding string, err error, at smtpretry.Stage) {
 	if v.Code == 0 {
 		s.fault("no-reply", "%s", reason(err))
 	} else {
-		s.fault(finding, "%s", ui.Said(v))
+		s.fault(finding, "%s", v.Reply())
 		s.Reply = &Reply{Code: v.Code, Enhanced: ui.Enhanced(v), Text: v.Text, Class: v.Class, Cause: v.Cause, Scope: v.Scope, Stage: v.Stage,
 			Retry: v.RetryAfter.Seconds(), Rule: v.Rule}
 	}

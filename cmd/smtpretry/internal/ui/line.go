@@ -2,7 +2,6 @@ package ui
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"unicode"
 
@@ -25,18 +24,6 @@ func Line(text string) string {
 		}
 		return r
 	}, text)
-}
-
-// Said is the reply of a verdict, without what it means.
-func Said(v smtpretry.Verdict) string {
-	if v.Code == 0 {
-		return v.Text
-	}
-	s := strconv.Itoa(v.Code)
-	if e := Enhanced(v); e != "" {
-		s += " " + e
-	}
-	return s + " " + v.Text
 }
 
 // Enhanced is the enhanced status code of a verdict, empty if it has none.
