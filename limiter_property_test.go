@@ -77,17 +77,23 @@ type start struct {
 type simConn struct {
 	run   *run
 	takes time.Duration
-	once  sync.Once
+	gone  bool // run.mu guards it
 }
 
 func (c *simConn) Close() error {
-	c.once.Do(func() {
-		time.Sleep(c.takes)
-		c.run.mu.Lock()
-		c.run.open--
-		c.run.mu.Unlock()
-	})
+	time.Sleep(c.takes)
+	c.vanish()
 	return nil
+}
+
+// vanish is the end of the connection, whoever closed it.
+func (c *simConn) vanish() {
+	c.run.mu.Lock()
+	defer c.run.mu.Unlock()
+	if !c.gone {
+		c.gone = true
+		c.run.open--
+	}
 }
 
 const slowestClose = 50 * time.Millisecond

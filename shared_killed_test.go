@@ -52,11 +52,7 @@ func (m *mortal) kill() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, c := range m.conns {
-		c.once.Do(func() {
-			m.run.mu.Lock()
-			m.run.open--
-			m.run.mu.Unlock()
-		})
+		c.vanish()
 	}
 }
 
