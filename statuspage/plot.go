@@ -154,7 +154,9 @@ func newSpark(s series, now time.Time) spark {
 			fmt.Fprintf(&acc, "M%d 20V%sh%dV20z", at, coordinate(min(y, sparkHeight-1)), sparkBin-1)
 		}
 		if b.Refused > 0 {
-			fmt.Fprintf(&ref, "M%d %sV%sh%dV%sz", at, coordinate(y), coordinate(min(y-sparkHeight*b.Refused/most, y-2)), sparkBin-1, coordinate(y))
+			const least = 2 // to be seen; then it may cover some of what was accepted
+			y = max(y, least)
+			fmt.Fprintf(&ref, "M%d %sV%sh%dV%sz", at, coordinate(y), coordinate(min(y-sparkHeight*b.Refused/most, y-least)), sparkBin-1, coordinate(y))
 		}
 	}
 	return spark{acc.String(), ref.String()}

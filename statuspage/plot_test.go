@@ -1,6 +1,8 @@
 package statuspage_test
 
 import (
+	"cmp"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"regexp"
@@ -14,6 +16,8 @@ import (
 	"github.com/smtpretry/smtpretry/statuspage"
 )
 
+var plotSeed = flag.Uint64("plot.seed", 0, "seed for the traffic that is drawn; 0: another each time")
+
 var (
 	paths  = regexp.MustCompile(`<path class="(?:accepted|refused|limit)" d="([^"]*)"`)
 	number = regexp.MustCompile(`-?[0-9.]+`)
@@ -22,8 +26,8 @@ var (
 // TestPlotStaysInside draws traffic of all kinds: every line stays in its field, and is
 // made of numbers.
 func TestPlotStaysInside(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed := cmp.Or(*plotSeed, uint64(time.Now().UnixNano()))
+	t.Logf("replay with: go test -run '^TestPlotStaysInside$' -plot.seed %d .", seed)
 	chance := rand.New(rand.NewPCG(seed, 1))
 	refused := refusal(450, "4.7.1 Too much mail", smtpretry.StageMail)
 	drawn := 0
