@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -154,7 +155,7 @@ func (p *pair) send(t *testing.T) {
 	dot := time.Now().Add(behindTrip)
 	var wg sync.WaitGroup
 	wg.Go(func() { p.resA, p.errA = p.c.Send(p.ctxA, p.a); p.endA = time.Since(dot) })
-	time.Sleep(time.Millisecond)
+	synctest.Wait()
 	wg.Go(func() { p.resB, p.errB = p.c.Send(p.ctxB, p.b); p.endB = time.Since(dot) })
 	wg.Wait()
 }
@@ -270,7 +271,7 @@ func TestBehindHungDot(t *testing.T) {
 				t.Error(err)
 			}
 		}()
-		time.Sleep(time.Millisecond)
+		synctest.Wait()
 		p.send(t)
 		if p.errA != nil || p.errB != nil {
 			t.Fatal(p.errA, p.errB)
@@ -340,7 +341,7 @@ func TestBehindBody(t *testing.T) {
 				warm(t, c)
 				var wg sync.WaitGroup
 				wg.Go(func() { p.resA, p.errA = c.Send(t.Context(), p.a) })
-				time.Sleep(time.Millisecond)
+				synctest.Wait()
 				wg.Go(func() {
 					defer func() {
 						if v := recover(); v != nil {
