@@ -310,11 +310,13 @@ func (h *host) hear(q *sharedRequest, s *sharedHost, p *sharedReply, sent, now i
 	r.lease = sent + r.sharing.lease - r.sharing.lease/10
 	r.held = sent + heldFor - heldFor/10
 	r.renew = later(now, r.sharing.lease/3)
-	if r.left = r.alone; r.alone {
+	r.left = r.alone
+	if r.alone {
 		if r.back == 0 {
 			r.back = later(now, aloneFor)
 		}
-		if r.renew = min(r.renew, later(now, storeAgain), r.back); r.lone.msgs > 0 && q.missed {
+		r.renew = min(r.renew, later(now, storeAgain), r.back)
+		if q.missed && r.lone.msgs > 0 { // q came while the store was away, without them
 			r.renew = now
 		}
 		h.dispatch(now)

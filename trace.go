@@ -109,12 +109,20 @@ func (d *delivery) waiting(ctx context.Context, w Wait) {
 
 // waited ends the wait that was told of last, if it has not ended.
 func (d *delivery) waited() {
-	w := d.pausing
-	if w == nil {
-		return
+	if w := d.pausing; w != nil {
+		d.pausing = nil
+		d.trace.waited(w)
 	}
-	d.pausing, w.End = nil, time.Now()
-	d.trace.Waited(*w)
+}
+
+// waited tells that a wait is over, if it had begun.
+//
+//go:noinline // or a Wait is on the stack of everybody who waits
+func (t *Trace) waited(w *Wait) {
+	if t != nil && t.Waited != nil && !w.Start.IsZero() {
+		w.End = time.Now()
+		t.Waited(*w)
+	}
 }
 
 func (c *Client) waiting(t *Trace, w Wait) {

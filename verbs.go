@@ -66,10 +66,7 @@ func (c *Client) take(message bool) (*conn, error) {
 		wait, wait.Start = w, time.Now()
 		c.waiting(c.cfg.Trace, wait)
 	})
-	if t := c.cfg.Trace; t != nil && t.Waited != nil && !wait.Start.IsZero() {
-		wait.End = time.Now()
-		t.Waited(wait)
-	}
+	c.cfg.Trace.waited(&wait)
 	if err != nil {
 		return nil, err
 	}
